@@ -99,7 +99,7 @@ def test_prepare_and_show(call, rows_file, tmp_path):
     for source in (rows_file, folder):
         code, out, _ = call("data", "show", source)
         assert code == 0
-        assert "137 rows, 40 groups in 39 components (2 groups share a passage), 5 languages" in out
+        assert "137 rows, 40 groups in 39 components (2 groups share a passage or question), 5 languages" in out
     facts = json.loads(call("data", "show", rows_file, "--json", "--langs", "de,zh")[1])
     assert list(facts["languages"]) == ["de", "zh"]
 

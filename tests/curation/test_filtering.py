@@ -50,6 +50,16 @@ def test_rows_go_for_a_reason(tmp_path):
     assert filter_rows(embed, rows(tmp_path, records()), top=20).counts.total() == 2
 
 
+def test_a_short_answer_that_stands_in_its_question_is_not_quoted(tmp_path):
+    question = {
+        "group": "1",
+        "lang": "en",
+        "query": "Is the harbour older than the lighthouse?",
+        "passage": "The harbour",
+    }
+    assert filter_rows(embed, rows(tmp_path, [question]), top=20).reasons == [None]
+
+
 def test_a_questions_further_passages_do_not_repeat_it(tmp_path):
     given = records()
     again = given[10]

@@ -16,7 +16,7 @@ from support.rows import write_jsonl
 
 PASSAGE = "The keeper opens the gate at dawn, when the first barges arrive from the north with their loads of salt."
 GERMAN = "Der Wärter öffnet das Tor bei Sonnenaufgang, wenn die ersten Kähne mit Salz aus dem Norden kommen."
-GATE = Subject("1", "lock", "en", PASSAGE, "Gate", None, {"en": PASSAGE})
+GATE = Subject("1", "lock", "en", PASSAGE, "Gate", None, {"en": (PASSAGE, "Gate")})
 
 
 def answer(*questions, **summaries):
@@ -50,7 +50,22 @@ def test_a_passage_is_asked_about_once():
     rows = [Row("1", "de", "a", "P", "d"), Row("1", "en", "b", "Q", "d"), Row("2", "en", "c", "Q", "d"),
             Row("3", "en", "same", "same", "b", kind="bitext")]  # fmt: skip
     (subject,) = subjects_of_rows(rows, "en")
-    assert (subject.name, subject.lang, subject.versions) == ("1", "en", {"de": "P", "en": "Q"})
+    assert (subject.name, subject.lang, subject.versions) == ("1", "en", {"de": ("P", None), "en": ("Q", None)})
+
+
+def test_titles_stay_with_their_passages(command, tmp_path):
+    """Without its title, a generated row's passage would be another one than that of the group it comes from."""
+    rows = [
+        {"group": "1", "lang": lang, "query": "?", "passage": passage, "title": title, "dataset": "lock"}
+        for lang, passage, title in (("en", PASSAGE, "Gate"), ("de", GERMAN, "Tor"))
+    ]
+    source = write_jsonl(tmp_path / "titled.jsonl", rows)
+    said = answer({"en": "When does the gate open?", "de": "Wann öffnet das Tor am Morgen?"}, en="S")
+    with chat_server(lambda prompt, number: said) as (url, _):
+        assert command(url, "--langs", "en,de", passages=source) == 0
+    assert [(row.lang, row.title) for row in made_rows(tmp_path)] == [("en", "Gate"), ("de", "Tor")]
+    both = prepare([source, tmp_path / "made.jsonl"], tmp_path / "both", langs=("de",), show_progress=False)
+    assert set(both.table.component.tolist()) == {0}
 
 
 def test_questions_in_several_languages(command, tmp_path, capsys):
@@ -149,6 +164,8 @@ def test_examples_are_shown():
 @pytest.mark.parametrize(("question", "fault"), [("When does the gate open?", None), ("the gate at dawn", None)])
 def test_short_questions_may_stand_in_their_passage(question, fault):
     assert question_fault(question, PASSAGE, "en") == fault
+    assert question_fault(PASSAGE, PASSAGE, "en") == "quotes its passage"
+    assert question_fault(PASSAGE, "The keeper", "en") is None
 
 
 @pytest.mark.parametrize("more", [["-n", "0"], ["--langs", "nonsense!"], ["--budget-tokens", "x"]])

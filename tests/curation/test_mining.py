@@ -194,6 +194,9 @@ def test_mine_and_score_from_the_command_line(tmp_path, capsys):
     assert all(-1.001 <= score <= 1.001 for score in row.scores)
     assert run(["data", "score", str(mined), "-o", str(scored), "--overwrite"]) == 2
     assert "--cross-encoder" in capsys.readouterr().err
+    # Refused before a model is opened, not after hours of scoring.
+    assert run(["data", "score", str(mined), "-o", str(tmp_path / "rows.parquet"), "--model", "nowhere"]) == 2
+    assert "rows are written as JSON lines" in capsys.readouterr().err
 
 
 def test_tokens_of_an_encoder_as_the_teacher(tmp_path, capsys):

@@ -69,6 +69,17 @@ def test_rows_that_are_missing():
     assert missing(rows[3:], ("pl",), "en") == [Task(rows[3], "pl")]
 
 
+def test_further_passages_are_counted(tmp_path, capsys):
+    record = {"group": "1", "lang": "en", "query": TEXTS[0], "passages": TEXTS[1:], "dataset": "lock"}
+    german = {"group": "2", "lang": "de", "query": "Was?", "passages": ["Dies.", "Das."], "dataset": "lock"}
+    source = write_jsonl(tmp_path / "several.jsonl", [record, german])
+    argv = ["data", "translate", str(source), "--to", "de", "-o", str(tmp_path / "more.jsonl"), "--with", "http://x/v1"]
+    assert run([*argv, "--dry-run"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("1 rows to translate")
+    assert "2 further passages of queries are not translated, only the first" in said.err
+
+
 def test_an_endpoint_translates_query_and_passage_together(command, tmp_path, capsys):
     with chat_server(german) as (url, server):
         assert command("--with", url, "--lm", "tiny") == 0

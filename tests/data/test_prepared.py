@@ -77,12 +77,41 @@ def test_checksum_depends_on_content_and_not_on_where_it_lies(tmp_path):
     assert first.checksum == again.checksum != other.checksum
 
 
+def test_checksum_depends_on_negatives_and_scores(tmp_path):
+    plain = parallel_rows(2)
+    mined = [{**row, "negatives": ["one", "other"]} for row in plain]
+    sets = [
+        plain,
+        mined,
+        [{**row, "negatives": ["other", "one"]} for row in plain],
+        [{**row, "scores": [3.0, 1.0, 2.0]} for row in mined],
+        [{**row, "scores": [3.0, 2.0, 1.0]} for row in mined],
+    ]
+    checksums = {
+        prepare([write_jsonl(tmp_path / f"{n}.jsonl", rows)], tmp_path / f"{n}", show_progress=False).checksum
+        for n, rows in enumerate(sets)
+    }
+    assert len(checksums) == len(sets)
+
+
+def test_groups_that_ask_the_same_question_are_one_component(tmp_path):
+    """As Sentence Transformers' files repeat an anchor with each of its positives, one a line."""
+    asked = ["Wer?", "Café?", "Wer?", unicodedata.normalize("NFD", "Café?"), "Was?"]
+    rows = [{"group": n, "lang": "de", "query": query, "passage": f"p{n}"} for n, query in enumerate(asked)]
+    found = prepare([write_jsonl(tmp_path / "rows.jsonl", rows)], tmp_path / "out", show_progress=False)
+    who, cafe, again, composed, what = found.table.component.tolist()
+    assert who == again
+    assert cafe == composed
+    assert len({who, cafe, what}) == 3
+    assert found.table.pair_components.tolist() == [[[3]]]
+
+
 def test_titles_stand_before_passages_and_decide_identity(tmp_path):
     rows = [
-        {"group": "a", "lang": "de", "query": "q", "passage": "p", "title": "T"},
-        {"group": "b", "lang": "de", "query": "q", "passage": "p", "title": "U"},
-        {"group": "c", "lang": "de", "query": "q", "passage": "p"},
-        {"group": "d", "lang": "de", "query": "q", "passage": "T p"},
+        {"group": "a", "lang": "de", "query": "q1", "passage": "p", "title": "T"},
+        {"group": "b", "lang": "de", "query": "q2", "passage": "p", "title": "U"},
+        {"group": "c", "lang": "de", "query": "q3", "passage": "p"},
+        {"group": "d", "lang": "de", "query": "q4", "passage": "T p"},
     ]
     found = prepare([write_jsonl(tmp_path / "rows.jsonl", rows)], tmp_path / "out", show_progress=False)
     assert found.passages() == ["T p", "U p", "p", "T p"]
@@ -204,7 +233,9 @@ def test_what_is_prepared_is_not_said_to_be_prepared_elsewhere(prepared, tmp_pat
 def test_several_passages_of_a_query_are_not_called_one(tmp_path):
     rows = [{"group": "a", "lang": "de", "query": "q", "passages": ["p", "r", "s"]}]
     facts = describe(prepare(rows, tmp_path / "out", show_progress=False))
-    assert render(facts).startswith("3 rows, 1 groups in 1 components (0 groups share a passage), 1 languages\n")
+    assert render(facts).startswith(
+        "3 rows, 1 groups in 1 components (0 groups share a passage or question), 1 languages\n"
+    )
 
 
 def test_describe(tmp_path):
@@ -231,7 +262,7 @@ def test_describe(tmp_path):
         "passage_characters": {"5": 2, "50": 3, "95": 3, "100": 4},
     }
     text = render(facts)
-    assert "4 rows, 3 groups in 2 components (2 groups share a passage), 2 languages" in text
+    assert "4 rows, 3 groups in 2 components (2 groups share a passage or question), 2 languages" in text
     assert "German (de)" in text
     assert json.loads(json.dumps(facts)) == facts
 

@@ -199,7 +199,7 @@ def test_any_hub_data_set_by_its_columns(hub_folder, tmp_path):
     [
         (None, Columns("question", "head", "l"), "no column 'question' for the query; the columns are: q, answers"),
         (None, Columns("q.text", "head", "tongue!"), "no column 'tongue!' for the language"),
-        (None, Columns("head", "no", "l"), "not a list of one or more passages"),
+        (None, Columns("q.text", "answers.txt", "l"), r"none of 2 records has a text in 'answers.txt'"),
         (None, Columns("q.text", "head", "l", title="titel"), "no column 'titel' for the title"),
         (None, Columns("q.text", "head", "l", negatives="nope"), "no column 'nope' for the negatives"),
         (None, Columns("q.text", "head", "l", group="g2"), "no column 'g2' for the group"),
@@ -210,6 +210,19 @@ def test_any_hub_data_set_by_its_columns(hub_folder, tmp_path):
 def test_bad_columns_and_names(hub_folder, name, columns, said):
     with pytest.raises(InputError, match=said):
         list(hub_rows(name or str(hub_folder), columns, dataset="set"))
+
+
+def test_questions_without_an_answer_are_left_out_and_counted(tmp_path, capsys):
+    (tmp_path / "squad").mkdir()
+    answers = [["Das."], [], ["", "Dies.", "Dies."], None]
+    records = [{"q": f"Was {n}?", "a": {"text": texts}} for n, texts in enumerate(answers)]
+    write_jsonl(tmp_path / "squad" / "train.jsonl", records)
+    argv = ["data", "from-hub", str(tmp_path / "squad"), "--query", "q", "--passage", "a.text", "--lang", "de"]
+    assert run([*argv, "-o", str(tmp_path / "rows.jsonl")]) == 0
+    assert "2 rows in" in (said := capsys.readouterr().out)
+    assert "2 records without a passage left out" in said
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["group"], row["passage"]) for row in rows] == [("1", "Das."), ("3", "Dies.")]
 
 
 def test_records_without_a_group_are_not_one_group(tmp_path):

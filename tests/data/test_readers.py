@@ -157,6 +157,18 @@ def test_pairs_that_are_no_match_are_left_out_by_their_label(tmp_path, capsys, c
     )
 
 
+def test_a_teachers_list_of_scores_stays_with_its_negatives(tmp_path, capsys):
+    records = [
+        {"query": "q1", "positive": "p", "negative_1": "a", "negative_2": "b", "label": [9.5, 1, 2.5]},
+        {"query": "q2", "positive": "p", "negative_1": "a", "negative_2": None, "label": [9.5, 1, 2.5]},
+        {"query": "q3", "positive": "p", "negative_1": "a", "negative_2": "b"},
+    ]
+    source = lines(tmp_path / "a.jsonl", *records)
+    rows = converted(["from-pairs", f"en={source}", "--negatives", "1"], tmp_path / "rows.jsonl")
+    assert [(row.negatives, row.scores) for row in rows] == [(("a",), (9.5, 1.0)), (("a",), ()), (("a",), ())]
+    assert "1 labels or scores that are not one for each passage: left out" in capsys.readouterr().out
+
+
 def test_scores_beside_negatives_are_no_labels(tmp_path):
     triplets = ({"query": f"q{n}", "positive": f"p{n}", "negative": "n", "label": n / 2} for n in range(3))
     margins = ({"query": f"q{n}", "positive": f"p{n}", "label": [n, 1]} for n in range(3, 6))

@@ -15,7 +15,7 @@ from isoglot.data.row_table import RowTable
 
 
 def naive_components(rows):
-    """Union-find over rows: joined by (data set, group), and by (language, passage text)."""
+    """Union-find over rows: joined by (data set, group), and by passage text."""
     parent = list(range(len(rows)))
 
     def root(at):
@@ -24,8 +24,8 @@ def naive_components(rows):
         return at
 
     seen = {}
-    for number, (dataset, group, lang, text) in enumerate(rows):
-        for key in (("group", dataset, group), ("text", lang, text)):
+    for number, (dataset, group, _, text) in enumerate(rows):
+        for key in (("group", dataset, group), ("text", text)):
             parent[root(number)] = root(seen.setdefault(key, number))
     return [root(number) for number in range(len(rows))]
 
@@ -100,12 +100,16 @@ def test_components_and_look_ups_equal_plain_python(rows):
 
 
 def test_components_worked_by_hand():
-    # a and b share a German passage, b and c an English one; d has a's German text, but in English.
-    table = RowTable.from_columns(["a", "b", "b", "c", "d"], ["de", "de", "en", "en", "en"], ["x", "x", "y", "y", "x"])
+    # a and b share a German passage, b and c an English one; d has a's German text under another language.
+    groups, langs = ["a", "b", "b", "c", "d", "e"], ["de", "de", "en", "en", "en", "en"]
+    table = RowTable.from_columns(groups, langs, ["x", "x", "y", "y", "x", "z"])
     component = table.component.tolist()
-    assert component[0] == component[1] == component[2] == component[3] != component[4]
-    assert table.pair_groups[0].tolist() == [[2, 1], [1, 3]]
+    assert component[0] == component[1] == component[2] == component[3] == component[4] != component[5]
+    assert table.pair_groups[0].tolist() == [[2, 1], [1, 4]]
     assert table.pair_components[0].tolist() == [[1, 1], [1, 2]]
+    # Now c and e ask the same question.
+    asked = RowTable.from_columns(groups, langs, [*"xxyyxz"], None, ["1", "2", "3", "4", "5", "4"])
+    assert len(set(asked.component.tolist())) == 1
     # Without texts every group stands alone.
     alone = RowTable.from_columns(["a", "b", "b"], ["de", "de", "en"])
     assert alone.component[0] != alone.component[1] == alone.component[2]

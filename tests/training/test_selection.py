@@ -135,6 +135,20 @@ def test_holding_out_keeps_components_whole(place, seed):
     assert kept.checksum != held.checksum != rows.checksum
 
 
+def test_a_text_under_two_languages_is_on_one_side_only(tmp_path):
+    # Lines of code, which nobody translates, each in a German and an English group.
+    rows = [
+        {"group": f"{lang}{n}", "lang": lang, "query": f"{lang} {n}?", "passage": f"print({n})", "dataset": "d"}
+        for n in range(50)
+        for lang in ("de", "en")
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    kept, held = hold_out(prepare([file], tmp_path / "rows"), 0.3, 0)
+    assert len(held) == 30
+    assert not set(kept.passages()) & set(held.passages())
+
+
 @pytest.mark.parametrize(("title", "on_negatives"), [(None, ""), ("Berge", "Berge "), ("Berge", "")])
 def test_what_is_held_out_is_nobodys_negative(place, tmp_path, title, on_negatives):
     from isoglot.encoders.loading import load

@@ -193,8 +193,9 @@ def from_hub(
 
     columns = Columns(query, passage, lang, group, title, negatives)
     own = dataset or name.partition("@")[0].rstrip("/").rpartition("/")[2]
-    rows = hub_rows(name, columns, dataset=own, config=subset, split=split, limit=limit)
-    _write(rows, output, overwrite, Counter())
+    notes: Counter[str] = Counter()
+    rows = hub_rows(name, columns, dataset=own, config=subset, split=split, limit=limit, notes=notes)
+    _write(rows, output, overwrite, notes)
 
 
 def from_pairs(

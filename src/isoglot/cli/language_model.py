@@ -25,6 +25,7 @@ class LanguageModel:
         concurrency: Requests at one time.
         tries: Requests for one answer before it counts as failed.
         timeout: Seconds to wait for one answer.
+        reasoning_tokens: Tokens that an answer may be longer, for a model that reasons before it answers, such as 4096.
         cache: File in which answers are cached; in isoglot's cache folder by default.
     """
 
@@ -33,6 +34,7 @@ class LanguageModel:
     concurrency: int = 8
     tries: int = 5
     timeout: float = 120.0
+    reasoning_tokens: int = 0
     cache: Path | None = None
 
     def store(self, model: str) -> AnswerStore:
@@ -50,7 +52,14 @@ class LanguageModel:
         from isoglot.curation.language_model.budget import Budget
         from isoglot.curation.language_model.chat import Chat, ChatSettings
 
-        settings = ChatSettings(url, self.lm, concurrency=self.concurrency, tries=self.tries, timeout=self.timeout)
+        settings = ChatSettings(
+            url,
+            self.lm,
+            concurrency=self.concurrency,
+            tries=self.tries,
+            timeout=self.timeout,
+            reasoning_tokens=self.reasoning_tokens,
+        )
         return Chat(settings, self.store(url), Budget(self.budget_tokens))
 
     def require_all(self, outcome: Outcome, of_what: str) -> None:

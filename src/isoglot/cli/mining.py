@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from isoglot.cli.encoders import CountingTokens, Reporting, open_encoder
 from isoglot.cli.help_page import MODEL
-from isoglot.cli.options import OutputFile, Switch, new_file
+from isoglot.cli.options import OutputFile, Switch
 from isoglot.cli.row_files import new_rows
 from isoglot.core.errors import InputError
 from isoglot.data.opening import open_rows
@@ -147,7 +147,7 @@ def score(
         raise InputError("give one teacher: --cross-encoder NAME or --model NAME")
     if late and model is None:
         raise InputError("--late compares the tokens of an encoder; it goes with --model, not with --cross-encoder")
-    target = new_file(output, overwrite)
+    target = new_rows(output, overwrite)
 
     from isoglot.curation import teacher
     from isoglot.encoders.cross_encoder import load_cross_encoder

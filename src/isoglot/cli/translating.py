@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +55,7 @@ def translate(
         dry_run: Only count what would be translated.
         overwrite: Replace existing files.
     """
-    from isoglot.core.progress import Progress
+    from isoglot.core.progress import Progress, progress_line
     from isoglot.curation.language_model.outcome import Outcome
     from isoglot.curation.translation.filling import fill, missing
     from isoglot.data.rows import write_rows
@@ -69,7 +70,11 @@ def translate(
         new_rows(output, overwrite, beside={"--rejects": refused})
         refuse_input(output, rows)
     to, pivot = tuple(dict.fromkeys(map(normal_code, to))), normal_code(pivot)
-    tasks = missing(rows_in(rows), to, pivot)[:limit]
+    notes: Counter[str] = Counter()
+    tasks = missing(rows_in(rows), to, pivot, notes)[:limit]
+    for what, number in notes.items():
+        if number:
+            progress_line(f"{number} {what}, only the first of each")
     if dry_run or not tasks:
         size = sum(len(f"{task.row.query}{task.row.passage}".encode()) for task in tasks)
         print(f"{len(tasks)} rows to translate, {size / 1000:.0f} kB of text")

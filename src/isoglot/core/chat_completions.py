@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 
 class Completion(NamedTuple):
-    """A response's text, and the number of prompt and response tokens; None if the endpoint does not state it."""
+    """A response.
+
+    Attributes:
+        text: the response; empty if it was cut before the model had finished its reasoning.
+        tokens: number of tokens of prompt and response; None if the endpoint does not state it.
+        cut: whether it ended at the maximum length.
+    """
 
     text: str
     tokens: int | None
+    cut: bool
 
 
 def complete(
@@ -47,18 +54,23 @@ def complete(
     answer = post(client, url, "chat/completions", body, least=least)
     try:
         record = answer.json()
-        text = record["choices"][0]["message"]["content"]
+        choice = record["choices"][0]
+        text, cut = choice["message"]["content"], choice.get("finish_reason") == "length"
         tokens = (record.get("usage") or {}).get("total_tokens")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise FaultError("an answer that is not a chat completion (broken or truncated JSON)") from error
-    if not isinstance(text, str):
+    if not isinstance(text, str) and not cut:
         raise FaultError("an answer without text")
-    return Completion(text, tokens if isinstance(tokens, int) and tokens >= 0 else None)
+    return Completion(text or "", tokens if isinstance(tokens, int) and tokens >= 0 else None, cut)
 
 
 def without_thoughts(text: str) -> str:
-    """Return a response without the model's reasoning."""
-    return re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
+    """Return a response without the model's reasoning, whose first tag is part of the prompt of some models.
+
+    >>> without_thoughts("<think>hm</think>yes"), without_thoughts("hm</think>yes"), without_thoughts("<think>hm")
+    ('yes', 'yes', '')
+    """
+    return re.sub(r"\A((?!<think>).)*?</think>|<think>.*?(</think>|\Z)", "", text, flags=re.DOTALL)
 
 
 def json_object(text: str, keys: Iterable[str] = ()) -> dict[str, Any]:

@@ -41,8 +41,8 @@ def render(facts: dict[str, Any]) -> str:
 def _render_collisions(collisions: dict[str, Any]) -> list[str]:
     rows, groups = (collisions[f"false_negatives_a_batch_of_random_{what}"] for what in ("rows", "groups"))
     return [
-        f"kept out of batches: {collisions['colliding_group_pairs']} pairs of groups share a passage; drawn at random, "
-        f"a batch would hold {rows:.2f} false negatives (rows) or {groups:.2f} (one row of a group)"
+        f"kept out of batches: {collisions['colliding_group_pairs']} pairs of groups share a passage or question; "
+        f"drawn at random, a batch would hold {rows:.2f} false negatives (rows) or {groups:.2f} (one row of a group)"
     ]
 
 

@@ -14,7 +14,7 @@ from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.core.short_repr import brief
 from isoglot.curation.candidate_passages import distinct_passages, nearest_others
-from isoglot.data.near_duplicates import NEAR, contains, grams
+from isoglot.data.near_duplicates import NEAR, grams
 from isoglot.data.prepared import Prepared
 from isoglot.encoders.embedder import Model
 from isoglot.encoders.encoding import encode
@@ -23,8 +23,7 @@ from isoglot.measuring.ranks import BLOCK_BYTES
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
-QUOTED_GRAMS = 20
-"""A question with fewer character 4-grams (about four words) may occur in its passage, as names do."""
+_QUOTED_GRAMS = 20  # a question with fewer character 4-grams (about four words) may occur in its passage, as names do
 
 _RERANKED = 100  # candidates per row for a cross-encoder to rerank
 
@@ -74,11 +73,23 @@ def filter_rows(model: Model, rows: Prepared, *, top: int = 20, cross_encoder: C
             reasons.append(None)
         elif repeated[row]:
             reasons.append("nearly repeats another question")
-        elif len(grams(query)) >= QUOTED_GRAMS and contains(query, passages[row]) >= NEAR:
+        elif quotes(query, passages[row]):
             reasons.append("quotes its passage")
         else:
             reasons.append(f"its passage is not among the top {top}" if ranks[row] > top else None)
     return Filtered(reasons, ranks)
+
+
+def quotes(query: str, passage: str) -> bool:
+    """Whether a question quotes its passage: four fifths of its character 4-grams occur there.
+
+    The passage may well occur in the question if it is short, such as a name.
+
+    >>> quotes("Is Rome the capital of Italy?", "Italy")
+    False
+    """
+    asked = grams(query)
+    return len(asked) >= _QUOTED_GRAMS and len(asked & grams(passage)) >= NEAR * len(asked)
 
 
 def _repeated(rows: Prepared, queries: Sequence[str], bitext: Sequence[bool]) -> list[bool]:

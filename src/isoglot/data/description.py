@@ -63,7 +63,7 @@ def render(facts: dict[str, Any]) -> str:
     codes = list(facts["languages"])
     lines = [
         f"{facts['rows']} rows, {facts['groups']} groups in {facts['components']} components "
-        f"({facts['groups_sharing_a_passage']} groups share a passage), {len(codes)} languages",
+        f"({facts['groups_sharing_a_passage']} groups share a passage or question), {len(codes)} languages",
         f"repeated in one language: {facts['repeated_queries']} queries, {facts['repeated_passages']} passages",
         "data sets: "
         + ", ".join(

@@ -78,7 +78,7 @@ def lay_out(
         _check_repeats(keys, key_rows, repeats, passage_text, query_text)
     sizes = _rows_of_groups(keys, len(group_dataset), languages)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    labels = _components(group, lang, len(group_dataset), languages, passage_text, room)
+    labels = _components(group, len(group_dataset), (passage_text, query_text), room)
     component = room.array("component", len(group), np.int32)
     for part in parts(len(group)):
         component[part] = labels[group[part]]
@@ -107,19 +107,20 @@ def lay_out(
     }
 
 
-def _by_text(text: Ints, apart: Ints, kinds: int, room: Room) -> Iterator[tuple[Ints, NDArray[np.bool_]]]:
+def _by_text(text: Ints, room: Room, apart: Ints | None = None) -> Iterator[tuple[Ints, NDArray[np.bool_]]]:
     """Yield rows sorted by (apart, text) in blocks, and whether each row has the same values as the row before."""
     size = len(text)
     order = order_by(text, room.array("order", size, np.int32))
     name = "order"
-    if kinds > 1:
+    if apart is not None:
         order = order_by(apart, room.array("order-apart", size, np.int32), start=order)
         room.drop("order")
         name = "order-apart"
     last = None
     for part in parts(size):
         rows = np.asarray(order[part])
-        texts, aparts = text[rows], apart[rows]
+        texts = text[rows]
+        aparts = texts if apart is None else apart[rows]
         same = np.zeros(len(rows), dtype=bool)
         same[1:] = (texts[1:] == texts[:-1]) & (aparts[1:] == aparts[:-1])
         same[0] = last == (texts[0], aparts[0])
@@ -133,7 +134,7 @@ def _number_groups(dataset: Ints, name: Ints, datasets: int, room: Room) -> tupl
     group = room.array("group", len(name), np.int32)
     found: list[Ints] = []
     count = 0
-    for rows, same in _by_text(name, dataset, datasets, room):
+    for rows, same in _by_text(name, room, dataset if datasets > 1 else None):
         numbers = count - 1 + np.cumsum(~same)
         group[rows] = numbers
         found.append(dataset[rows[~same]].astype(np.int16))
@@ -224,23 +225,20 @@ def _rows_of_groups(keys: Ints, groups: int, languages: int) -> NDArray[np.int64
     return sizes
 
 
-def _components(
-    group: Ints, lang: Ints, groups: int, languages: int, passage_text: Ints | None, room: Room
-) -> NDArray[np.int64]:
-    """Return each group's connected component, numbered from 0; equal (language, passage text) links two groups."""
+def _components(group: Ints, groups: int, columns: Sequence[Ints | None], room: Room) -> NDArray[np.int64]:
+    """Return each group's connected component, numbered from 0; an equal text in a column links two groups."""
     labels = np.arange(groups)
-    if passage_text is None:
-        return labels
     links: list[NDArray[np.int64]] = []
-    last = -1
-    for rows, same in _by_text(passage_text, lang, languages, room):
-        own = group[rows].astype(np.int64)
-        before = np.concatenate([[last], own[:-1]])
-        # Two groups are often linked once in every language.
-        links.append(np.unique(before[same] * groups + own[same]))
-        last = int(own[-1])
-        if sum(map(len, links)) > groups:
-            labels, links = _joined(labels, np.concatenate(links)), []
+    for texts in columns:
+        last = -1
+        for rows, same in () if texts is None else _by_text(texts, room):
+            own = group[rows].astype(np.int64)
+            before = np.concatenate([[last], own[:-1]])
+            # Two groups are often linked once in every language.
+            links.append(np.unique(before[same] * groups + own[same]))
+            last = int(own[-1])
+            if sum(map(len, links)) > groups:
+                labels, links = _joined(labels, np.concatenate(links)), []
     labels = _joined(labels, np.concatenate(links)) if links else labels
     return np.unique(labels, return_inverse=True)[1]
 

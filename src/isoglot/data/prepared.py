@@ -30,7 +30,8 @@ from isoglot.data.row_table import RowTable
 from isoglot.data.rows import FIELDS
 from isoglot.languages.table import given_codes
 
-_COMPARED = "NFC"  # how passages are compared; part of the cache key, so a change invalidates cached rows
+# How texts are compared and what the checksum covers; part of the cache key, so a change invalidates cached rows.
+_COMPARED = "passages and queries in NFC, in any language; checksum with negatives"
 
 
 @dataclass(frozen=True, eq=False)

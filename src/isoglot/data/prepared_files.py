@@ -168,13 +168,15 @@ class _RowFiles:
             lang=self.languages.setdefault(row.lang, len(self.languages)),
             dataset=self.datasets.setdefault(row.dataset, len(self.datasets)),
             name=_hash(row.dataset, row.group),
-            passage=_hash(row.lang, _composed(row.passage_text)),
+            passage=_hash(_composed(row.passage_text)),
             query=_hash(_composed(row.query)),
             place=number,
         )
         if row.kind != "qa":
             self.checksum.update(f"{row.kind}\0".encode())
         self.checksum.update(f"{row.dataset}\0{row.group}\0{row.lang}\0{row.query}\0{row.passage_text}\0".encode())
+        if row.negatives or row.scores:
+            self.checksum.update(f"{row.negatives}\0{row.scores}\0".encode())
         self._batch.append(row)
         self.count += 1
         if len(self._batch) == _BATCH:

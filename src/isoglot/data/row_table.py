@@ -129,10 +129,11 @@ class RowTable:
         Args:
             groups: group names, unique within a data set.
             langs: language codes.
-            passages: passage texts; equal texts in one language join their groups into one component. If a (data set,
-                group, language) occurs again with another passage, that is another passage of the same query.
+            passages: passage texts; equal texts, in any languages, join their groups into one component. If a (data
+                set, group, language) occurs again with another passage, that is another passage of the same query.
             datasets: data set names; if None, all rows are in one data set.
-            queries: query texts; if given, all passages of a (data set, group, language) must have the same query.
+            queries: query texts; equal texts join their groups as equal passages do, and all passages of a (data set,
+                group, language) must have the same query.
             cross_only: names of the data sets without questions.
 
         Raises:
@@ -179,7 +180,7 @@ class RowTable:
             lang: number of each row's language.
             dataset: number of each row's data set.
             group_name: any integer that identifies the group's name within its data set (such as a hash).
-            passage_text: any integer that identifies the passage's text within its language (such as a hash), or None.
+            passage_text: any integer that identifies the passage's text (such as a hash), or None.
             query_text: the same for the query's text; if given, all passages of a (data set, group, language) must
                 have the same query.
             cross_only: names of the data sets without questions.

@@ -1,3 +1,4 @@
+import json
 import threading
 
 import pytest
@@ -6,7 +7,7 @@ from isoglot.core.chat_completions import json_object
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.curation.language_model.answer_cache import AnswerStore, key_of
 from isoglot.curation.language_model.budget import Budget
-from isoglot.curation.language_model.chat import Chat, ChatSettings, Question
+from isoglot.curation.language_model.chat import SPENT, Chat, ChatSettings, Question
 from support.chat import chat_server
 
 
@@ -50,6 +51,33 @@ def test_faults_that_pass_are_tried_again(chat):
         (answer,) = chat(url, tries=7, concurrency=1).ask_all(questions("p"))
     assert answer.value == "BIG"
     assert server.bodies[-1]["temperature"] > 0  # the same answer would only come again
+
+
+def said_and_cut(text):
+    choice = {"message": {"content": text}, "finish_reason": "length"}
+    return json.dumps({"choices": [choice], "usage": {"total_tokens": 30}}).encode()
+
+
+@pytest.mark.parametrize("text", ["<think>long", None, "", "hm"])
+def test_an_answer_cut_off_while_reasoning_says_so_and_is_paid_for(chat, text):
+    with chat_server(lambda *_: said_and_cut(text)) as (url, server):
+        asking = chat(url, tries=2, reasoning_tokens=500)
+        (answer,) = asking.ask_all([Question(0, "p", lambda said: json_object(said), 10)])
+    assert answer.fault.startswith("an answer cut off at its greatest length")
+    assert asking.budget.spent == 60
+    assert {body["max_tokens"] for body in server.bodies} == {510}
+
+
+def test_a_budget_reserves_the_reasoning_too(chat):
+    with chat_server(lambda prompt, _: prompt.upper()) as (url, server):
+        (answer,) = chat(url, budget=100, reasoning_tokens=500).ask_all(questions("p"))
+    assert (answer.fault, server.prompts) == (SPENT, [])
+
+
+def test_another_temperature_is_another_answer(chat):
+    with chat_server(lambda _, number: "ABC"[number - 1]) as (url, _):
+        said = [next(chat(url, temperature=warmth).ask_all(questions("p"))).value for warmth in (0.0, 0.7, 0.0, 0.7)]
+    assert said == ["A", "B", "A", "B"]
 
 
 def test_a_question_that_cannot_be_answered_is_a_fault_of_its_own(chat):
@@ -127,6 +155,12 @@ def test_keys_tell_parts_apart():
 
 def test_json_in_answers():
     assert json_object('<think>{"a": 0}</think>Sure:\n```json\n{"a": "x\ny"}\n```', ["a"]) == {"a": "x\ny"}
-    for text, said in (("no", "without a JSON"), ('{"a": "x', "cut off"), ("{}", "without a")):
+    assert json_object('{"a": 0}, or rather</think>{"a": "x"}', ["a"]) == {"a": "x"}
+    for text, said in (
+        ("no", "without a JSON"),
+        ('<think>say {"a": 0}', "without a JSON"),
+        ('{"a": "x', "cut off"),
+        ("{}", "without a"),
+    ):
         with pytest.raises(ValueError, match=said):
             json_object(text, ["a"])

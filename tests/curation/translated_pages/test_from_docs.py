@@ -171,7 +171,8 @@ def test_folders_without_translations_are_refused(tmp_path, files, message):
 
 
 def test_whole_pages_are_held_out_and_equal_passages_stay_together():
-    rows = [Row(f"p{n}#s", "de", "q", f"text {n // 2}", "d") for n in range(20)]
+    # Every second page was not translated: its text is that of another language's page.
+    rows = [Row(f"p{n}#s", ("de", "en")[n % 2], "q", f"text {n // 2}", "d") for n in range(20)]
     pages = {row.group: row.group[:-2] for row in rows}
     train, test = split_pages(rows, pages, 0.2, seed=3)
     assert (len(train), len(test)) == (16, 4)

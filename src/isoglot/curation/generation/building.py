@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from isoglot.core.short_repr import brief
-from isoglot.curation.filtering import QUOTED_GRAMS
+from isoglot.curation.filtering import quotes
 from isoglot.curation.generation.prompts import GeneratedQuestions, generation_question
 from isoglot.curation.generation.subjects import Subject
 from isoglot.curation.language_model.chat import Chat
 from isoglot.curation.language_model.outcome import Outcome
-from isoglot.data.near_duplicates import NEAR, contains, grams, jaccard
+from isoglot.data.near_duplicates import NEAR, jaccard
 from isoglot.data.rows import Row
 from isoglot.languages.checking import in_language, in_script
 from isoglot.languages.detection import identifier_if_there
@@ -77,7 +77,8 @@ def _rows(
     kept: dict[str, list[str]] = {lang: [] for lang in langs}
     for number, versions in enumerate(asked.questions[:count], 1):
         for lang in langs:
-            question, passage = versions.get(lang), subject.versions.get(lang) or asked.summaries.get(lang)
+            question = versions.get(lang)
+            passage, title = subject.versions.get(lang) or (asked.summaries.get(lang), None)
             if question is None:
                 outcome.reject(subject, lang, "", "no question in this language")
                 continue
@@ -94,7 +95,7 @@ def _rows(
                 query=question,
                 passage=passage,
                 dataset=subject.dataset,
-                title=subject.title if lang == subject.lang else None,
+                title=title,
                 topic=subject.topic,
                 generated_by=model,
             )
@@ -106,7 +107,7 @@ def question_fault(question: str, passage: str, lang: str) -> str | None:
         return "no words"
     if len(question) > _LONGEST:
         return f"longer than {_LONGEST} characters"
-    if len(grams(question)) >= QUOTED_GRAMS and contains(question, passage) >= NEAR:
+    if quotes(question, passage):
         return "quotes its passage"
     if not in_script(question, lang):
         return f"not in the script of {lang}"

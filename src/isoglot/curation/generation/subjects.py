@@ -17,7 +17,7 @@ Split = Callable[[str, str], list[str]]
 
 
 class Subject(NamedTuple):
-    """A passage: name, data set, language, text, title, topic, and its versions in all languages, by code."""
+    """A passage: name, data set, language, text, title, topic; and text and title of its versions, by language."""
 
     name: str
     dataset: str
@@ -25,7 +25,7 @@ class Subject(NamedTuple):
     text: str
     title: str | None
     topic: str | None
-    versions: dict[str, str]
+    versions: dict[str, tuple[str, str | None]]
 
 
 def subjects_of_rows(rows: Iterable[Row], pivot: str) -> Iterator[Subject]:
@@ -37,11 +37,11 @@ def subjects_of_rows(rows: Iterable[Row], pivot: str) -> Iterator[Subject]:
     seen: set[tuple[str, str, str]] = set()
     for (dataset, group), versions in groups.items():
         own = versions.get(pivot) or next(iter(versions.values()))
-        key = (dataset, own.lang, own.passage)
+        key = (dataset, own.lang, own.passage_text)
         if key in seen:
             continue
         seen.add(key)
-        texts = {lang: row.passage for lang, row in versions.items()}
+        texts = {lang: (row.passage, row.title) for lang, row in versions.items()}
         yield Subject(group, dataset, own.lang, own.passage, own.title, own.topic, texts)
 
 
@@ -56,7 +56,7 @@ def subjects_of_passages(
         if lang == UNKNOWN:
             problems.add(name, None, "its language cannot be detected")
         else:
-            yield Subject(name, dataset, lang, text, title or None, None, {lang: text})
+            yield Subject(name, dataset, lang, text, title or None, None, {lang: (text, title or None)})
 
 
 def subjects_of_documents(paths: list[Path], split: Split, problems: Problems, dataset: str) -> Iterator[Subject]:
@@ -73,4 +73,5 @@ def subjects_of_documents(paths: list[Path], split: Split, problems: Problems, d
         parts = split(document.text, lang)
         for number, part in enumerate(parts, 1):
             name = document.id if len(parts) == 1 else f"{document.id}#{number}"
-            yield Subject(name, dataset, lang, part, document.title or None, None, {lang: part})
+            title = document.title or None
+            yield Subject(name, dataset, lang, part, title, None, {lang: (part, title)})

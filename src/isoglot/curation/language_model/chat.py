@@ -24,6 +24,7 @@ T = TypeVar("T")
 SPENT = "the budget of tokens is spent"
 """The fault of a question that was not sent because the budget is spent."""
 
+_CUT = "an answer cut off at its greatest length; for a model that reasons first, raise `reasoning_tokens`"
 _BYTES_A_TOKEN = 2  # lower bound for any language: estimates the cost of a request before its answer reports it
 _GIVE_UP = 8  # questions failing in a row: after that the endpoint counts as down
 
@@ -60,6 +61,7 @@ class ChatSettings:
         tries: requests for one question before it counts as failed.
         timeout: seconds to wait for an answer.
         temperature: temperature of the first try; retries use at least .3, so that the answer can differ.
+        reasoning_tokens: tokens that an answer may be longer, for models that reason before they answer.
     """
 
     url: str
@@ -69,6 +71,7 @@ class ChatSettings:
     tries: int = 5
     timeout: float = 120.0
     temperature: float = 0.0
+    reasoning_tokens: int = 0
 
 
 class Chat:
@@ -102,6 +105,8 @@ class Chat:
             raise InputError("expected at least one request at a time, and one try")
         if not settings.timeout > 0:
             raise InputError(f"timeout {settings.timeout:g}: expected more than 0 seconds")
+        if settings.reasoning_tokens < 0:
+            raise InputError(f"reasoning_tokens {settings.reasoning_tokens}: expected 0 or more")
         self._httpx = require_httpx()
         self.settings, self.budget = settings, budget or Budget()
         self.asked = self.from_store = 0
@@ -143,7 +148,8 @@ class Chat:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _answer(self, client: httpx.Client, question: Question[T]) -> Answered[T]:
-        key = key_of(self.settings.url, self.settings.model, question.prompt)
+        warmth = self.settings.temperature
+        key = key_of(self.settings.url, self.settings.model, question.prompt, *([f"{warmth:g}"] if warmth else []))
         kept = self._store.get(key)
         if kept is not None:
             try:
@@ -160,18 +166,19 @@ class Chat:
                 return Answered(question.subject, None, "stopped")
             if attempt:
                 self._sleep(pause(attempt, fault.wait))
-            most = len(question.prompt.encode()) // _BYTES_A_TOKEN + question.most_tokens
+            longest = question.most_tokens + self.settings.reasoning_tokens
+            most = len(question.prompt.encode()) // _BYTES_A_TOKEN + longest
             if not self.budget.reserve(most):
                 return Answered(question.subject, None, SPENT)
-            paid = 0
+            paid, cut = 0, False
             try:
-                text, paid = self._post(client, question, attempt)
+                text, paid, cut = self._post(client, question, attempt, longest)
                 value = question.read(text)
             except FaultError as error:
                 fault = error
                 continue
             except ValueError as error:
-                fault = FaultError(str(error), 0.0)
+                fault = FaultError(_CUT if cut else str(error), 0.0)
                 continue
             finally:
                 self.budget.settle(most, paid)
@@ -194,16 +201,17 @@ class Chat:
                     f"{fault}; received answers are kept in {self._store.path}, so run the same command again"
                 )
 
-    def _post(self, client: httpx.Client, question: Question[T], attempt: int) -> tuple[str, int]:
-        """Send one request and return the answer's text and the tokens it cost."""
+    def _post(self, client: httpx.Client, question: Question[T], attempt: int, longest: int) -> tuple[str, int, bool]:
+        """Send one request; return the text of its answer, the tokens it cost, and whether the answer was cut off."""
         temperature = self.settings.temperature if not attempt else max(0.3, self.settings.temperature)
-        text, tokens = complete(
+        text, tokens, cut = complete(
             client,
             self.settings.url,
             self.settings.model,
             question.prompt,
             temperature=temperature,
-            most_tokens=question.most_tokens,
+            most_tokens=longest,
             least=0.01,  # a wait of 0 marks an answer that could not be parsed
         )
-        return text, len((question.prompt + text).encode()) // _BYTES_A_TOKEN if tokens is None else tokens
+        guess = len((question.prompt + text).encode()) // _BYTES_A_TOKEN
+        return text, guess if tokens is None else tokens, cut

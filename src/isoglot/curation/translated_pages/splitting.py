@@ -16,8 +16,8 @@ def split_pages(
 ) -> tuple[list[Row], list[Row]]:
     """Split rows into those to train on and those of held-out pages.
 
-    The pages are chosen by hashes of the seed and their names. Pages that have a passage in common in some language
-    stay together, so that no held-out passage is trained on.
+    The pages are chosen by hashes of the seed and their names. Pages that have a passage in common (in any languages:
+    some are never translated) stay together, so that no held-out passage is trained on.
 
     Args:
         rows: rows of all pages.
@@ -37,10 +37,10 @@ def split_pages(
             page = parent[page] = parent[parent[page]]
         return page
 
-    first: dict[tuple[str, str], str] = {}
+    first: dict[str, str] = {}
     for row in rows:
         page = pages[row.group]
-        other = first.setdefault((row.lang, normalise(row.passage)), page)
+        other = first.setdefault(normalise(row.passage), page)
         one, two = sorted((root(page), root(other)))
         parent[two] = one
     together: dict[str, list[str]] = defaultdict(list)

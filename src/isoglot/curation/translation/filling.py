@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -42,7 +43,7 @@ class Translator(Protocol):
         """Translate, in order."""
 
 
-def missing(rows: Iterable[Row], targets: Sequence[str], pivot: str) -> list[Task]:
+def missing(rows: Iterable[Row], targets: Sequence[str], pivot: str, notes: Counter[str] | None = None) -> list[Task]:
     """Return what to translate: each group into each language it lacks, from the pivot, else from its first language.
 
     Rows that are themselves translations are used as sources only if a group has no others.
@@ -51,17 +52,24 @@ def missing(rows: Iterable[Row], targets: Sequence[str], pivot: str) -> list[Tas
         rows: the rows; bitext is ignored.
         targets: languages to translate into.
         pivot: preferred source language.
+        notes: counts what is left out: if a query has several passages, only the first is translated.
     """
     groups: dict[tuple[str, str], dict[str, Row]] = {}
+    further: Counter[tuple[str, str, str]] = Counter()
     for row in rows:
         if row.kind == "bitext":  # sentences, not questions that a language lacks
             continue
-        groups.setdefault((row.dataset, row.group), {}).setdefault(row.lang, row)
-    tasks = []
+        if groups.setdefault((row.dataset, row.group), {}).setdefault(row.lang, row) is not row:
+            further[row.dataset, row.group, row.lang] += 1
+    tasks: list[Task] = []
     for versions in groups.values():
         own = {lang: row for lang, row in versions.items() if not row.translated_by} or versions
         source = own.get(pivot) or next(iter(own.values()))
-        tasks += [Task(source, target) for target in targets if target not in versions]
+        own_tasks = [Task(source, target) for target in targets if target not in versions]
+        if own_tasks and notes is not None:
+            left = further[source.dataset, source.group, source.lang]
+            notes["further passages of queries are not translated"] += left
+        tasks += own_tasks
     return tasks
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.problems import Problems
-from isoglot.data.rows import Row, check_rows
+from isoglot.data.rows import Row, check_rows, is_blank
 from isoglot.languages.codes import known_code
 
 _REMEDY = "Name other columns, or remove these records."
@@ -45,8 +46,9 @@ def hub_rows(
     config: str | None = None,
     split: str = "train",
     limit: int | None = None,
+    notes: Counter[str] | None = None,
 ) -> Iterator[Row]:
-    """Stream the rows of a data set.
+    """Stream the rows of a data set; records without a passage, such as unanswerable questions, are left out.
 
     Args:
         name: `ID@REVISION` (the revision is required, so that the rows can be reproduced), or a folder.
@@ -55,9 +57,11 @@ def hub_rows(
         config: configuration of the data set.
         split: split of the data set.
         limit: read only this many records, the first ones; all if None.
+        notes: counts what was left out.
 
     Raises:
-        InputError: no revision, no such column, or records that are not valid rows (all are reported together).
+        InputError: no revision, no such column, no record with a passage, or records that are not valid rows (all are
+            reported together).
         IsoglotError: the data set cannot be downloaded.
     """
     if limit is not None and limit < 1:
@@ -73,14 +77,31 @@ def hub_rows(
     if present and not there and constant is None:
         raise InputError(f"{name}: no column {columns.lang!r} for the language, nor is it a code such as 'de'; "
                          f"the columns are: {', '.join(present)}")  # fmt: skip
-    problems = Problems()
+    problems, number, empty = Problems(), 0, 0
     for number, record in enumerate(islice(_records(stream, name), limit), 1):
-        yield from _rows(record, number, name, columns, constant, dataset, problems)
+        passages = _passages(record, columns.passage)
+        if not passages:
+            empty += 1
+            continue
+        yield from _rows(record, passages, number, name, columns, constant, dataset, problems)
     problems.raise_if_any(_REMEDY)
+    if empty == number:
+        raise InputError(f"{name}: none of {number} records has a text in {columns.passage!r}; name another column")
+    if notes is not None:
+        notes["records without a passage left out"] += empty
+
+
+def _passages(record: dict[str, Any], column: str) -> Any:
+    """Return the texts of a list, each once; of another column its value, or None if that is blank."""
+    value = _value(record, column)
+    if isinstance(value, list):
+        return list(dict.fromkeys(text for text in value if isinstance(text, str) and not is_blank(text)))
+    return None if isinstance(value, str) and is_blank(value) else value
 
 
 def _rows(
     record: dict[str, Any],
+    passages: Any,
     number: int,
     name: str,
     columns: Columns,
@@ -88,9 +109,6 @@ def _rows(
     dataset: str,
     problems: Problems,
 ) -> list[Row]:
-    passages = _value(record, columns.passage)
-    if isinstance(passages, list):
-        passages = list(dict.fromkeys(text for text in passages if isinstance(text, str) and text.strip()))
     title, negatives = _value(record, columns.title), _value(record, columns.negatives) or []
     fields: dict[str, Any] = {
         "group": _name(_value(record, columns.group)) if columns.group else str(number),

@@ -30,7 +30,8 @@ def pairs_rows(
     """Stream rows from pairs, triplets or n-tuples for Sentence Transformers (JSONL, CSV, TSV, Parquet).
 
     Columns whose name begins with `negative` hold negatives; in triplets found by position, the third text does. Pairs
-    without negatives may have labels or scores: those below `reading.relevant_from` are left out.
+    without negatives may have labels or scores: those below `reading.relevant_from` are left out. Beside negatives, a
+    list of one number for the passage and for each negative is a teacher's scores.
 
     Args:
         sources: the files.
@@ -60,11 +61,15 @@ def pairs_rows(
             negatives += value if isinstance(value, list) else [value] if value else []
         used = (asked, answered, reading.group_column, reading.lang_column)
         label = next((record[name] for name in record if _plain(name) in _LABELS and name not in used), None)
+        scores = label if negatives and isinstance(label, list) and len(label) == 1 + len(negatives) else []
+        if negatives and label is not None and not scores and notes is not None:
+            notes["labels or scores that are not one for each passage: left out"] += 1
         return {
             "query": record.get(asked),
             "passage": record.get(answered),
             "negatives": negatives,
-            # Beside negatives it is a teacher's score, of the pair or of the margin.
+            "scores": scores,
+            # Beside negatives a single number is a teacher's margin.
             "label": None if named or negatives or not isinstance(label, (str, int, float)) else label,
         }
 
