@@ -27,6 +27,37 @@ def test_what_is_made_has_the_rights_that_the_umask_leaves(tmp_path, umask):
     assert rights == ([0o644, 0o755] if umask == 0o022 else [0o600, 0o700])
 
 
+@pytest.mark.parametrize("refusal", [errno.EPERM, errno.EOPNOTSUPP, errno.EIO])
+def test_a_file_system_with_its_own_rights_keeps_them(tmp_path, monkeypatch, refusal):
+    def chmod(path, mode, **_):
+        raise OSError(refusal, os.strerror(refusal))
+
+    monkeypatch.setattr(os, "chmod", chmod)
+    if refusal == errno.EIO:  # not a matter of rights
+        with pytest.raises(IsoglotError, match="cannot be written"):
+            write_text(tmp_path / "file", "text")
+        return
+    write_text(tmp_path / "file", "text")
+    with atomic_folder(tmp_path / "folder") as folder:
+        (folder / "in it").write_text("text")
+    assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "in it").read_text() == "text"
+
+
+@pytest.mark.parametrize("refusal", [errno.EINVAL, errno.EIO])
+def test_a_file_system_that_cannot_flush_is_written_to_and_a_failing_one_is_not(tmp_path, monkeypatch, refusal):
+    def fsync(_):
+        raise OSError(refusal, os.strerror(refusal))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if refusal == errno.EIO:
+        with pytest.raises(IsoglotError, match="cannot be written"):
+            write_text(tmp_path / "file", "text", lasting=True)
+        assert names(tmp_path) == []
+        return
+    write_text(tmp_path / "file", "text", lasting=True)
+    assert (tmp_path / "file").read_text() == "text"
+
+
 def test_a_file_appears_whole(tmp_path):
     path = tmp_path / "new" / "file.txt"
     with atomic_write(path) as temporary:

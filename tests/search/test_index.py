@@ -399,10 +399,20 @@ def test_a_place_without_locks_is_named(tmp_path, monkeypatch):
     assert str(refused.value).startswith(str(tmp_path))
 
 
+def test_a_place_without_hard_links_is_told_from_a_full_one(tmp_path):
+    said = "Generic LocalFileSystem error: Unable to rename file: Operation not permitted (os error 1)"
+    with pytest.raises(IsoglotError, match=r"need hard links, .* choose another place"), store.writing(tmp_path):
+        raise RuntimeError(said)
+    with pytest.raises(IsoglotError, match="the disk is full") as full, store.writing(tmp_path):
+        raise RuntimeError(said.replace("Operation not permitted", "No space left on device"))
+    assert "hard links" not in str(full.value)
+
+
 def test_one_writer_at_a_time_replaces_an_index(tmp_path):
     folder, notes = tmp_path / "i", [{"id": "a", "text": "Eins."}]
     build_index(notes, folder, embed)
-    with store.one_writer(folder), pytest.raises(InputError, match="another process is writing this index"):
+    told = f"another process is writing this index; .* delete {folder / '.lock'}"
+    with store.one_writer(folder), pytest.raises(InputError, match=told):
         build_index(notes, folder, embed, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["i"]
 

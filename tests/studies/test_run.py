@@ -1,9 +1,11 @@
 import importlib
 import json
+import shutil
 import signal
 from dataclasses import replace
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.benchmark import from_rows
@@ -188,6 +190,24 @@ def test_one_language_can_be_studied_and_gone_on_with(lareqa_folder, tiny_model,
     again = study(rows, benchmark, tmp_path / "out", settings)
     assert len(again.comparisons) == len(first.comparisons) > 0
     assert {c.measure for c in again.comparisons} == {"monolingual.map", "multilingual.map"}
+
+
+def test_runs_on_other_base_weights_of_the_same_name_are_not_compared(rows, benchmark, tiny_model, tmp_path):
+    model, folder = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(tiny_model, model)
+    quick = replace(TRAINING, max_steps=2, save_steps=0)
+    settings = settings_of(model, regimes=("hybrid",), train=quick)
+    study(rows, benchmark, folder, settings)
+    weights = load_file(model / "model.safetensors")
+    save_file({name: value * 1.1 for name, value in weights.items()}, model / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match="base: made with other settings: weights"):
+        study(rows, benchmark, folder, replace(settings, regimes=("hybrid", "x-x-mono")))
+    record = folder / "runs" / "base" / "run.json"
+    done = json.loads(record.read_text())
+    del done["settings"]["weights"]  # as earlier releases left it
+    record.write_text(json.dumps(done))
+    with pytest.raises(InputError, match=r"hybrid-0\.5-seed0: made with other settings: weights"):
+        study(rows, benchmark, folder, settings)
 
 
 def test_several_seeds(rows, benchmark, tiny_model, tmp_path):

@@ -24,6 +24,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e]")
 _ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False)  # costs more to create than a line
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NOT_OFFERED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # by this file system
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(masked(0o666))
+        share(temporary, 0o666)
         temporary.replace(path)
     except OSError as error:
         raise IsoglotError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -68,7 +69,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     aside = temporary.with_suffix(".old")
     try:
         yield temporary
-        temporary.chmod(masked(0o777))
+        share(temporary, 0o777)
         # A folder that exists counts as complete: later runs reuse it without reading it all.
         put_on_disk(temporary.rglob("*"))
         if path.exists():
@@ -92,14 +93,28 @@ def put_on_disk(files: Iterable[Path]) -> None:
         if path.is_file():
             # Files of another user may be readable only, which is enough except on Windows.
             with path.open("rb" if os.name == "posix" else "rb+") as stream:
-                os.fsync(stream.fileno())
+                try:
+                    os.fsync(stream.fileno())
+                except OSError as error:
+                    if error.errno not in _NOT_OFFERED:
+                        raise
 
 
-def masked(rights: int) -> int:
-    """Apply this process's umask to the permissions of a new file or folder."""
+def share(path: Path, rights: int) -> None:
+    """Give a temporary file or folder the permissions of a new one: `rights` without this process's umask.
+
+    File systems on which all files are another user's or have no permissions (shares of Windows, FAT) keep their own.
+
+    Raises:
+        OSError: the permissions cannot be written.
+    """
     umask = os.umask(0)  # it can only be read by setting it
     os.umask(umask)
-    return rights & ~umask
+    try:
+        path.chmod(rights & ~umask)
+    except OSError as error:
+        if error.errno not in (*_NOT_OFFERED, errno.EPERM):
+            raise
 
 
 def unwritable(path: Path, error: OSError, remedy: str = "choose another place") -> IsoglotError:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from isoglot.core.arguments import check_kind
 from isoglot.core.cache import cache_folder
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import atomic_folder, masked, read_json, unwritable
+from isoglot.core.files import atomic_folder, read_json, share, unwritable
 from isoglot.core.output_folders import holds_anything
 from isoglot.core.problems import Problems
 from isoglot.core.short_repr import few
@@ -242,7 +242,7 @@ def _in_cache(given: Given, langs: tuple[str, ...] | None, show_progress: bool) 
             # What is there is damaged, so it can go. If the rename fails, another process has just written the same.
             shutil.rmtree(place, ignore_errors=True)
             with suppress(OSError):
-                temporary.chmod(masked(0o777))
+                share(temporary, 0o777)
                 temporary.rename(place)
         return open_prepared(place)
     except OSError as error:

@@ -18,6 +18,7 @@ from isoglot.data.benchmarks.overlap import overlap, refuse_overlap
 from isoglot.data.prepared import Prepared, prepare
 from isoglot.encoders.loading import load
 from isoglot.encoders.options import LoadOptions
+from isoglot.encoders.weights_files import model_checksum
 from isoglot.measuring.comparing import Comparison, compare, stacked
 from isoglot.measuring.evaluating import evaluate, trained_languages
 from isoglot.measuring.evaluation import Evaluation, load_evaluation
@@ -195,6 +196,7 @@ def _run(
     home = _home(folder, label)
     facts = {
         "model": settings.model,
+        "weights": model_checksum(settings.model).get("model"),
         "rows": rows.checksum if train_settings else None,
         "benchmark": benchmark.checksum,
         "length": settings.length,
@@ -203,7 +205,8 @@ def _run(
     }
     done = read_run(home)
     if done is not None:
-        require_same(home, _flat(done.get("settings", {})), _flat(facts))
+        # Earlier releases did not record the weights.
+        require_same(home, {"weights": facts["weights"], **_flat(done.get("settings", {}))}, _flat(facts))
         progress_line(f"{counter} {label}: done before")
         return load_evaluation(home)
     home.mkdir(parents=True, exist_ok=True)

@@ -30,3 +30,20 @@ def test_another_file_is_refused(tmp_path):
     path.write_text("no database, " * 100, encoding="utf-8")
     with pytest.raises(InputError, match="not a cache of answers"):
         AnswerStore(path)
+
+
+def test_a_cache_that_cannot_be_opened_is_not_called_broken(tmp_path, monkeypatch):
+    path = tmp_path / "answers.sqlite"
+    AnswerStore(path).close()
+    before = path.read_bytes()
+
+    class Refusing:
+        def execute(self, _):
+            raise sqlite3.OperationalError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", lambda *_, **__: Refusing())
+        with pytest.raises(InputError, match=r"cannot be opened \(database is locked\); what it holds is kept") as told:
+            AnswerStore(path)
+    assert "delete" not in str(told.value)
+    assert path.read_bytes() == before

@@ -19,7 +19,7 @@ class AnswerStore:
         path: the file, created if missing.
 
     Raises:
-        InputError: the file is not such a cache, or cannot be created.
+        InputError: the file is not such a cache, or cannot be opened or created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,7 +31,12 @@ class AnswerStore:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT NOT NULL)")
             self._db.commit()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.OperationalError, OSError) as error:  # no room, no rights, no locks: the answers may be whole
+            raise InputError(
+                f"{path}: the cache of answers cannot be opened ({error}); what it holds is kept; free some space, see "
+                "who else uses it, or name another file as `cache`"
+            ) from error
+        except sqlite3.Error as error:
             raise InputError(f"{path}: not a cache of answers ({error}); delete it or name another") from error
 
     def get(self, key: bytes) -> str | None:

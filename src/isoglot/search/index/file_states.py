@@ -24,12 +24,15 @@ class FileState(NamedTuple):
         changed: time of the last change, nanoseconds since 1970; 0 if so recent that a further change might not show.
         digest: hash of its bytes; empty if it cannot be read.
         whole: whether all its documents are in the index under its name; if not, it is read again.
+        touched: time of the last change of anything about it, which programs cannot set (`ctime`; on Windows, when it
+            was created); 0 in records of earlier releases.
     """
 
     size: int
     changed: int
     digest: str
     whole: bool
+    touched: int = 0
 
 
 def read_states(folder: Path, version: int) -> dict[str, FileState]:
@@ -71,16 +74,34 @@ def compared(sources: Sequence[Source], known: Mapping[str, FileState]) -> tuple
         except OSError:
             digest = ""  # the reader will report why
         moment = 0 if now.st_mtime_ns > begun - _COARSE else now.st_mtime_ns
-        files[source.name] = FileState(now.st_size, moment, digest, bool(digest))
+        files[source.name] = FileState(now.st_size, moment, digest, bool(digest), now.st_ctime_ns)
         if before is None or not before.whole or before.digest != digest:
             changed.append(source)
     return files, changed
 
 
 def is_as_it_was(state: FileState, source: Source) -> bool:
-    """Return whether size and modification time of a file are unchanged; does not read it."""
+    """Return whether size and times of a file are unchanged; does not read it."""
     now = source.path.stat()
-    return (state.size, state.changed) == (now.st_size, now.st_mtime_ns)
+    return (state.size, state.changed, state.touched) == (now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
+def touched_since(sources: Sequence[Source], files: Mapping[str, FileState]) -> set[str]:
+    """Return the names of files that changed, or are gone, since `compared` looked at them.
+
+    What was read of them may be neither what they held then nor what they hold now.
+    """
+    names = set()
+    for source in sources:
+        state = files[source.name]
+        try:
+            now = source.path.stat()
+        except OSError:
+            names.add(source.name)
+            continue
+        if (state.size, state.touched) != (now.st_size, now.st_ctime_ns) or state.changed not in (0, now.st_mtime_ns):
+            names.add(source.name)
+    return names
 
 
 def is_readable(path: Path) -> bool:

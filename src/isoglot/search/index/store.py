@@ -269,7 +269,10 @@ def one_writer(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise InputError(f"{folder}: another process is writing this index; wait for it") from error
+        raise InputError(
+            f"{folder}: another process is writing this index; wait for it (if none is, as after a crash on a file "
+            f"system without locks, delete {folder / LOCK})"
+        ) from error
     except OSError as error:  # read-only, or a file system without locks
         raise unwritable(folder, error) from error
     try:
@@ -286,6 +289,8 @@ def writing(folder: Path) -> Iterator[None]:
     except (RuntimeError, OSError, pa.ArrowException) as error:
         full = any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
         remedy = "make room and " if full else ""
+        if not full and "Unable to rename file" in str(error):
+            remedy = "its tables need hard links, which this file system may not have: choose another place, or "
         if (folder / FILE).is_file():
             kept, again = "the published version is unchanged", "`resume` (or `update`)"
             old = "; removing old versions also makes room: discard what this run stored (`roll_back`), then `prune` 1"

@@ -17,7 +17,7 @@ from isoglot.documents.inputs import MEMORY
 from isoglot.documents.kinds import holds_records
 from isoglot.documents.reading import read_documents
 from isoglot.documents.roots import Root, path_of, to_roots
-from isoglot.search.index.file_states import FileState, compared, is_as_it_was, is_readable, read_states
+from isoglot.search.index.file_states import FileState, compared, is_as_it_was, is_readable, read_states, touched_since
 from isoglot.search.index.manifest import BUILDING, FILE, read_manifest
 from isoglot.search.index.store import Store
 
@@ -46,6 +46,7 @@ class Sync:
 
     def states(self, partial: set[str]) -> dict[str, FileState]:
         """Return the file states to record after the sync; `partial` are names of files that were not read whole."""
+        partial = partial | touched_since(self.sources, self.files)
         return {name: state._replace(whole=False) if name in partial else state for name, state in self.files.items()}
 
 
