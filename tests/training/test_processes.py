@@ -74,7 +74,12 @@ def work(home, name, settings, rank, world, port, stop):
             raise IsoglotError("stopped on purpose")
         return loss
 
+    def save(*args, real=trainer.save_trainable):
+        (folder / f"saved-by-{rank}").touch()
+        real(*args)
+
     trainer.HybridTrainer.training_step = step
+    trainer.save_trainable = save
     try:
         fit(str(Path(home) / "model"), open_prepared(Path(home) / "rows"), folder, settings, resume=True)
     except IsoglotError as error:
@@ -155,6 +160,8 @@ def test_batches_of_both_ranks_and_resuming_with_another_number(place):
     # Two processes up to step 3 (a checkpoint after 2), then one process with the whole batch.
     resumed = train(place, "resumed", TWO, 2, stop=3)
     assert (resumed / "checkpoints" / "checkpoint-2" / "complete.json").is_file()
+    # A second writer's temporary file would count as a part of the checkpoint, and then be missing.
+    assert [path.name for path in resumed.glob("saved-by-*")] == ["saved-by-0"]
     with pytest.raises(InputError, match=r"global_batch_size \(8 then, 4 now\)"):
         _alone(place, resumed, TWO)
     assert not list((resumed / "checkpoints").glob("**/rng_state_*"))

@@ -131,6 +131,17 @@ def test_killed_while_writing_a_checkpoint(place, spawn, uninterrupted, where):
     assert not (place / name / "checkpoints").exists()
 
 
+def test_temporary_files_are_no_part_of_a_checkpoint(tmp_path):
+    checkpoint = tmp_path / "checkpoint-3"
+    checkpoint.mkdir()
+    (checkpoint / "optimizer.pt").write_bytes(b"state")
+    (checkpoint / ".optimizer.pt.x.tmp").write_bytes(b"sta")
+    mark_complete(checkpoint, 3, {})
+    mark_complete(checkpoint, 3, {}, selection={"step": 2})  # marked again, with a longer record
+    (checkpoint / ".optimizer.pt.x.tmp").unlink()
+    assert complete_checkpoints(tmp_path) == [checkpoint]
+
+
 @pytest.mark.parametrize("cut", ["trainable.safetensors", "optimizer.pt", "trainer_state.json", "complete.json"])
 def test_a_checkpoint_that_a_crashed_machine_cut_short_is_not_gone_on_from(place, uninterrupted, capfd, cut):
     name = f"cut-{cut}"

@@ -55,7 +55,8 @@ def load_trainable(model: torch.nn.Module, path: Path) -> None:
 
 def mark_complete(checkpoint: Path, step: int, facts: dict[str, Any], **more: Any) -> None:
     """Mark a checkpoint as completely written."""
-    sizes = {path.name: path.stat().st_size for path in checkpoint.iterdir() if path.is_file()}
+    written = (path for path in checkpoint.iterdir() if path.is_file() and path.name != COMPLETE)
+    sizes = {path.name: path.stat().st_size for path in written if not path.name.startswith(".")}
     write_json(checkpoint / COMPLETE, {"step": step, "settings": facts, "bytes": sizes, **more})
 
 

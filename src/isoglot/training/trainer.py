@@ -163,7 +163,9 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         super().log(logs, start_time)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        save_trainable(self.model, Path(output_dir or self.args.output_dir) / WEIGHTS)
+        """Save the trainable weights, in one process only: transformers calls this in all of them."""
+        if self.args.should_save:
+            save_trainable(self.model, Path(output_dir or self.args.output_dir) / WEIGHTS)
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
         load_trainable(self.model, Path(checkpoint_path) / WEIGHTS)
