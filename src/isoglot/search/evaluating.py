@@ -18,12 +18,11 @@ from isoglot.encoders.embedder import Vectors
 from isoglot.measuring.benchmark_vectors import FEEDBACK_NOTE
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.rank_scoring import TOP, score_ranks
-from isoglot.measuring.ranks import GoldRanks
+from isoglot.measuring.ranks import Floats, GoldRanks
 from isoglot.search.hit import Hit
 from isoglot.search.query_checks import LARGEST_K, check_feedback
 from isoglot.search.searcher import Searcher
 
-Floats = NDArray[np.float64]
 DEPTH = 100
 BATCH = 64
 
