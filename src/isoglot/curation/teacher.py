@@ -12,12 +12,10 @@ import numpy as np
 
 from isoglot.core.progress import Progress
 from isoglot.data.prepared import Prepared
-from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model, readable
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.late_interaction import late_scores, mixed
 from isoglot.encoders.opening import open_embedder
-from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.token_vectors import with_tokens
 
 if TYPE_CHECKING:
@@ -51,18 +49,14 @@ def score_with_cross_encoder(rows: Prepared, model: CrossEncoder, *, batch_size:
     return scores
 
 
-def score_with_encoder(
-    rows: Prepared, model: Model | str | Path, *, length: int | None = None, precision: Precision = "auto"
-) -> Scores:
+def score_with_encoder(rows: Prepared, model: Model | str | Path) -> Scores:
     """Return the cosines of each query with its passage and its negatives, one tuple per row, the passage's first.
 
     Args:
         rows: prepared rows.
         model: anything that `isoglot.encoders.open_embedder` takes.
-        length: truncate texts to this many tokens.
-        precision: precision of the encoder.
     """
-    encoder = open_embedder(model, ModelOptions(length=length, precision=precision))
+    encoder = open_embedder(model)
     answers = _answers(rows)
     counts = [len(found) for found in answers]
     queries = encode(encoder, rows.column("query"), "query").vectors
@@ -78,9 +72,7 @@ def score_with_encoder(
     return _cut(cosines.astype(np.float64), counts)
 
 
-def score_with_late_interaction(
-    rows: Prepared, model: Model | str | Path, *, length: int | None = None, precision: Precision = "auto"
-) -> Scores:
+def score_with_late_interaction(rows: Prepared, model: Model | str | Path) -> Scores:
     """Return the cosines combined with the encoder's late interaction (`isoglot.encoders.late_interaction`).
 
     Late interaction of a model's token vectors ranks better than its text vectors, so it can be its own teacher.
@@ -88,13 +80,11 @@ def score_with_late_interaction(
     Args:
         rows: prepared rows.
         model: anything that `isoglot.encoders.open_embedder` takes.
-        length: truncate texts to this many tokens.
-        precision: precision of the encoder.
 
     Raises:
         InputError: the encoder returns vectors of whole texts only.
     """
-    encoder = with_tokens(open_embedder(model, ModelOptions(length=length, precision=precision)))
+    encoder = with_tokens(open_embedder(model))
     queries, answers = rows.column("query"), _answers(rows)
     scores: Scores = []
     with Progress("comparing tokens", len(rows)) as progress:

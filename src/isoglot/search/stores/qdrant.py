@@ -96,7 +96,7 @@ class QdrantIndex:
     def document(self, document: str) -> list[Passage]:
         """Return all passages of a document, in order; empty if there is no such document."""
         with asking(self._place):
-            points = scroll(self._client, self._place.collection, having("document", [document]))
+            points = scroll(self._client, self._place.collection, of_documents([document]))
             return in_order(_passage(point.payload) for point in points)
 
     def passage(self, id: str) -> tuple[Passage, Vectors] | None:
@@ -152,11 +152,11 @@ def _found(points: Sequence[Any]) -> list[Found]:
     return [Found(_passage(point.payload), float(point.score)) for point in points]
 
 
-def having(field: str, values: Sequence[str]) -> Any:
-    """Return a condition: a payload field is one of these."""
+def of_documents(ids: Sequence[str]) -> Any:
+    """Return a condition: a passage belongs to one of these documents."""
     from qdrant_client import models
 
-    return models.Filter(must=[models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))])
+    return models.Filter(must=[models.FieldCondition(key="document", match=models.MatchAny(any=list(ids)))])
 
 
 def open_qdrant(rest: str) -> Opened:
