@@ -74,18 +74,12 @@ def _blocks(tokens: list[Any]) -> Iterator[Block]:
         elif token.type in ("table_open", "table_close"):
             table += 1 if token.type == "table_open" else -1
         elif token.type == "inline":
-            children = token.children or []
-            ident = ""
-            if level:
-                shown, ident = _explicit(token.content)
-                if shown != token.content:
-                    children = _parser().parseInline(shown)[0].children or []
+            children, ident = _heading(token) if level else (token.children or [], "")
             said = _MARKERS.sub("", _inline(children)).strip()
             if said:
                 prose = bool(level) or not (table or _leads_elsewhere(children) or _IMPORT.fullmatch(said))
                 yield Block(said, level, ident or anchor if level else "", prose=prose)
-            named = None if said else _ANCHOR.search(token.content)
-            anchor = named[1] if named else ""
+            anchor = "" if said else _anchor(token.content)
             pictured = " ".join(child.content for child in children if child.type == "image").strip()
             if pictured:
                 yield Block(pictured, prose=False)
@@ -96,8 +90,19 @@ def _blocks(tokens: list[Any]) -> Iterator[Block]:
             if found and found[0].level and anchor and not found[0].ident:
                 found = (Block(found[0].text, found[0].level, anchor), *found[1:])
             yield from found
-            named = None if found else _ANCHOR.search(token.content)
-            anchor = named[1] if named else ""
+            anchor = "" if found else _anchor(token.content)
+
+
+def _heading(token: Any) -> tuple[list[Any], str]:
+    """Return the tokens of a heading without its attributes, and the anchor named in it; else ""."""
+    shown, ident = _explicit(token.content)
+    shorter = shown != token.content
+    return (_parser().parseInline(shown)[0].children if shorter else token.children) or [], ident
+
+
+def _anchor(content: str) -> str:
+    found = _ANCHOR.search(content)
+    return found[1] if found else ""
 
 
 def _inline(children: list[Any]) -> str:
