@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.languages.detection import rank
 
 ENCODINGS = (
@@ -312,12 +312,8 @@ def _guess(data: bytes, telling: bytes) -> Decoded | None:
         data: the bytes of the whole file.
         telling: the part of them by which the encoding is chosen.
     """
-    try:
+    with needs("texts that are not UTF-8 need charset-normalizer", "search"):
         from charset_normalizer import from_bytes
-    except ImportError as error:
-        raise MissingPackageError(
-            "texts that are not UTF-8 need charset-normalizer: pip install 'isoglot[search]'"
-        ) from error
     matches = from_bytes(telling, cp_isolation=list(_GUESSED))
     ranked = sorted(
         (-_likelihood(str(match), match.could_be_from_charset), number) for number, match in enumerate(matches)

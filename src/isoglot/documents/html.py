@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.documents.nesting import MOST, flattened
 from isoglot.documents.page import Block, Page
 from isoglot.documents.wrapped_lines import unwrapped
@@ -57,10 +57,8 @@ def html_page(text: str) -> Page:
     >>> html_page("<h2 id='a'>Berge</h2><p>Der<br>Ararat</p>").text
     'Berge\n\nDer\nArarat'
     """
-    try:
+    with needs("HTML files need selectolax", "search"):
         from selectolax.lexbor import LexborHTMLParser
-    except ImportError as error:
-        raise MissingPackageError("HTML files need selectolax: pip install 'isoglot[search]'") from error
     written = _EMPTY.sub(r"<\1\2></\1>", text) if _XHTML.search(text, 0, _DECLARED_WITHIN) else text
     shallow = flattened(written)
     tree = LexborHTMLParser(shallow.replace(_BREAK, " "))

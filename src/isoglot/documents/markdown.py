@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.documents.front_matter import split_front_matter
 from isoglot.documents.html import html_page
 from isoglot.documents.markdown_dialects import commonmark, is_mdx
@@ -53,13 +53,9 @@ def markdown_page(text: str) -> Page:
 
 @cache
 def _parser(indented_code: bool = True) -> Any:
-    try:
+    with needs("Markdown files need markdown-it-py and mdit-py-plugins", "search"):
         from markdown_it import MarkdownIt
         from mdit_py_plugins.footnote import footnote_plugin
-    except ImportError as error:
-        raise MissingPackageError(
-            "Markdown files need markdown-it-py and mdit-py-plugins: pip install 'isoglot[search]'"
-        ) from error
     # Without the footnote plugin, a footnote of one word would be parsed as a link definition and its text lost.
     parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"]).use(footnote_plugin)
     return parser if indented_code else parser.disable("code")

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError, needs
 from isoglot.core.files import read_json
 from isoglot.core.run_record import read_run
 from isoglot.encoders.hub_access import require_hub
@@ -31,10 +31,8 @@ def require_peft() -> Any:
     Raises:
         MissingPackageError: it is not installed.
     """
-    try:
+    with needs("LoRA adapters need the package peft", "lora"):
         import peft
-    except ImportError as error:
-        raise MissingPackageError("LoRA adapters need the package peft: pip install 'isoglot[lora]'") from error
     return peft
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.core.executors import Executor
 from isoglot.core.files import atomic_folder, atomic_write, put_on_disk, read_json, write_json
 
@@ -145,12 +145,10 @@ def lance_package() -> Any:
     Raises:
         MissingPackageError: pylance is not installed.
     """
-    try:
+    with needs("approximate indexes need pylance", "search"):
         # Lance would log a warning for every partition that is empty in a segment.
         os.environ.setdefault("LANCE_LOG", "error")
         import lance
-    except ImportError as error:
-        raise MissingPackageError("approximate indexes need pylance: pip install 'isoglot[search]'") from error
     return lance
 
 

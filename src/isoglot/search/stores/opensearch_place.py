@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError, needs
 from isoglot.search.stores.addresses import host_and_port
 
 USER, PASSWORD, AUTHORITY = "OPENSEARCH_USERNAME", "OPENSEARCH_PASSWORD", "OPENSEARCH_CA_CERTS"
@@ -90,12 +90,10 @@ def connect(place: OpenSearchPlace) -> Server:
         MissingPackageError: opensearch-py is not installed.
         InputError: no answer, the user is rejected, or another program or an older version answers.
     """
-    try:
+    with needs("OpenSearch needs its client", "opensearch"):
         from opensearchpy import OpenSearch
         from opensearchpy.exceptions import ConnectionError as NoConnectionError
         from opensearchpy.exceptions import NotFoundError, SerializationError
-    except ImportError as error:
-        raise MissingPackageError("OpenSearch needs its client: pip install 'isoglot[opensearch]'") from error
     logger = logging.getLogger("opensearch")
     if not logger.handlers:  # otherwise every error also appears on stderr, beside our message
         logger.addHandler(logging.NullHandler())
