@@ -84,8 +84,8 @@ def laid_out(
         places = []
         for number in numbers:
             start = whole.index(texts[number])
-            inside = body[(ends[body] > start) & (starts[body] < start + len(texts[number]))]
-            places.append(slice(int(inside[0]) - first, int(inside[-1]) + 1 - first) if len(inside) else slice(0, 0))
+            inside = body[(ends[body] > start) & (starts[body] < start + len(texts[number]))] - first
+            places.append(slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0))
         for tokens, some in windows(places, last - first, max(1, length - len(read) + last - first)):
             part = np.concatenate([read[:first], read[first:last][tokens], read[last:]])
             for number in some:

@@ -24,7 +24,7 @@ from isoglot.search.stores.milvus_collection import ALL, DENSE, POINT, WORDS, is
 from isoglot.search.stores.milvus_filter import COLUMNS, equal, expression_of
 from isoglot.search.stores.milvus_place import Connection, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
-from isoglot.search.stores.shared import PAYLOAD, no_collection, point_id, tally_of
+from isoglot.search.stores.shared import PAYLOAD, no_collection, point_id, refuse_unfinished, tally_of
 from isoglot.search.stores.term_weights import query_numbers
 
 MOST = 16_384  # results of a search at most
@@ -194,7 +194,7 @@ def _opened(connection: Connection) -> Opened:
         if not is_there(connection):
             raise no_collection(place.shown, place.collection)
         mark, described = beside.mark(), beside.read()
-        described.check_finished(place.shown)
+        refuse_unfinished(described.finished, place.shown)
     except BaseException:
         connection.close()
         raise

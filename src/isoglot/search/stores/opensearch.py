@@ -29,7 +29,7 @@ from isoglot.search.stores.opensearch_filter import Query, all_of, condition_of,
 from isoglot.search.stores.opensearch_layout import KEY, PASSAGE, TERMS, VECTOR, passage_of, term_of, vector_of
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, Server, asking, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
-from isoglot.search.stores.shared import Kept, point_id
+from isoglot.search.stores.shared import Kept, point_id, refuse_unfinished
 
 EXACT = 10_000  # passages to compare one by one at most
 WINDOW = 10_000  # results per request, and neighbours of a vector: the server's own limits
@@ -240,7 +240,7 @@ def open_opensearch(rest: str) -> Opened:
 def _opened(server: Server, place: OpenSearchPlace) -> Opened:
     try:
         kept, _ = read_about(server.client, place)
-        kept.check_finished(place.shown)
+        refuse_unfinished(kept.finished, place.shown)
     except BaseException:
         server.client.close()
         raise

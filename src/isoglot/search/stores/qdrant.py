@@ -19,7 +19,7 @@ from isoglot.search.passage import Passage, in_order
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 from isoglot.search.stores.qdrant_collection import DENSE, WORDS, read_about, scroll
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking, connect, to_place
-from isoglot.search.stores.shared import PAYLOAD, Kept, point_id, tally_of
+from isoglot.search.stores.shared import PAYLOAD, Kept, point_id, refuse_unfinished, tally_of
 from isoglot.search.stores.term_weights import query_numbers
 
 
@@ -174,7 +174,7 @@ def open_qdrant(rest: str) -> Opened:
 def _opened(client: Any, place: QdrantPlace) -> Opened:
     try:
         kept = read_about(client, place)
-        kept.check_finished(place.shown)
+        refuse_unfinished(kept.finished, place.shown)
     except BaseException:
         client.close()
         raise

@@ -37,14 +37,15 @@ class Kept(NamedTuple):
         """Return whether a reader must reopen the index to see its current state."""
         return self.finished and not (self.about.is_like(before.about) and self.columns == before.columns)
 
-    def check_finished(self, shown: str) -> None:
-        """Raise InputError if the first export is unfinished.
 
-        Raises:
-            InputError: it is.
-        """
-        if not self.finished:
-            raise InputError(f"{shown}: its export was not finished; run the same `isoglot export` command again")
+def refuse_unfinished(finished: bool, shown: str) -> None:
+    """Check that the first export to a place was finished.
+
+    Raises:
+        InputError: it was not.
+    """
+    if not finished:
+        raise InputError(f"{shown}: its export was not finished; run the same `isoglot export` command again")
 
 
 def point_id(passage: str) -> str:
