@@ -217,13 +217,7 @@ def _decoded(text: str, encoding: str, *, guessed: bool = False, lost: int = 0) 
 
 def _is_plain(data: bytes) -> bool:
     """Whether bytes are certainly text: valid UTF-8 without control characters."""
-    if _NO_TEXT.search(data):
-        return False
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    return not _NO_TEXT.search(data) and _is_utf8(data)
 
 
 def _escaped(data: bytes) -> list[str]:

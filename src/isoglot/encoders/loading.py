@@ -12,7 +12,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from isoglot.core.arguments import check_kind, check_whole
+from isoglot.core.arguments import check_choice, check_kind, check_whole
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.core.progress import progress_line
@@ -145,8 +145,8 @@ def _check_opening(revision: Any, model_kwargs: Any, prompts: Any, dtype: Any, l
         if role not in PROMPT_NAMES:
             raise InputError(f"prompts: {role!r} is not a role; expected query or passage")
         check_kind(f"prompts: {role!r}", prompt, str, "a text")
-    if isinstance(dtype, str) and dtype not in _DTYPES:
-        raise InputError(f"dtype {dtype!r}: expected one of {', '.join(_DTYPES)}")
+    if isinstance(dtype, str):
+        check_choice("dtype", dtype, _DTYPES)
     if length is not None:
         check_whole("length", length, LEAST, "tokens")
 
