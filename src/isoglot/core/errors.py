@@ -45,6 +45,15 @@ class MissingPackageError(InputError):
     """An optional package is needed; the message names the extra that installs it."""
 
 
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of an error's message; the name of its class if it has none.
+
+    >>> first_line(OSError("\nno space\nleft")), first_line(KeyboardInterrupt())
+    ('no space', 'KeyboardInterrupt')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @contextmanager
 def needs(what: str, *extras: str) -> Iterator[None]:
     """Raise MissingPackageError if an import within the block fails.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from isoglot.core.errors import InputError, IsoglotError, needs
+from isoglot.core.errors import InputError, IsoglotError, first_line, needs
 
 SCHEMES = ("s3", "gs", "az")
 _CREDENTIALS = {
@@ -252,5 +252,4 @@ def _failing(address: str, *, missing: bool = True) -> Iterator[None]:
 
 def _said(error: Exception) -> str:
     """Return the first line of a store's message, without the XML of its answer."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return line.partition(": <")[0][:300]
+    return first_line(error).partition(": <")[0][:300]

@@ -14,6 +14,7 @@ from typing import Any
 
 from isoglot.core.errors import InputError, IsoglotError, needs
 from isoglot.search.stores.addresses import host_and_port
+from isoglot.search.stores.shared import closed_on_error
 
 TOKEN = "MILVUS_TOKEN"
 OLDEST = (2, 5)
@@ -172,11 +173,8 @@ def connect(place: MilvusPlace, *, make: bool) -> Connection:
             grpc_options={"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1000},
         )
     connection = Connection(client, place)
-    try:
+    with closed_on_error(connection):
         _refuse_old(place, connection.ask("get_server_version"))
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 

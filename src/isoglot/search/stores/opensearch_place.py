@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from isoglot.core.errors import InputError, IsoglotError, needs
 from isoglot.search.stores.addresses import host_and_port
+from isoglot.search.stores.shared import closed_on_error
 
 USER, PASSWORD, AUTHORITY = "OPENSEARCH_USERNAME", "OPENSEARCH_PASSWORD", "OPENSEARCH_CA_CERTS"
 FIRST = (2, 13)  # the first version whose Lucene engine supports inner products
@@ -106,7 +107,7 @@ def connect(place: OpenSearchPlace) -> Server:
         retry_on_timeout=True,
         pool_maxsize=_CONNECTIONS,
     )
-    try:
+    with closed_on_error(client):
         try:
             with asking(place):
                 answer = client.info()
@@ -116,9 +117,6 @@ def connect(place: OpenSearchPlace) -> Server:
                 raise InputError(str(error)) from cause  # the address is wrong
             raise
         return Server(client, _version(place, answer))
-    except BaseException:
-        client.close()
-        raise
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from isoglot.search.passage import Passage, in_order
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 from isoglot.search.stores.qdrant_collection import DENSE, WORDS, read_about, scroll
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking, connect, to_place
-from isoglot.search.stores.shared import PAYLOAD, Kept, point_id, refuse_unfinished, tally_of
+from isoglot.search.stores.shared import PAYLOAD, Kept, closed_on_error, point_id, refuse_unfinished, tally_of
 from isoglot.search.stores.term_weights import query_numbers
 
 
@@ -172,12 +172,9 @@ def open_qdrant(rest: str) -> Opened:
 
 
 def _opened(client: Any, place: QdrantPlace) -> Opened:
-    try:
+    with closed_on_error(client):
         kept = read_about(client, place)
         refuse_unfinished(kept.finished, place.shown)
-    except BaseException:
-        client.close()
-        raise
     index = QdrantIndex(client, place, kept.about, kept.columns)
     return Opened(index, kept.about, kept.about.version, partial(_renewed, client, place, kept))
 
@@ -200,11 +197,8 @@ def write_qdrant(rest: str, about: About, overwrite: bool) -> Writer:
 
     place = to_place(rest)
     client = connect(place, make=True)
-    try:
+    with closed_on_error(client):
         return QdrantWriter(client, place, about, overwrite=overwrite)
-    except BaseException:
-        client.close()
-        raise
 
 
 QDRANT = StoreKind(open_qdrant, write_qdrant)
