@@ -12,10 +12,12 @@ import numpy as np
 
 from isoglot.core.progress import Progress
 from isoglot.data.prepared import Prepared
+from isoglot.encoders.devices import Precision
 from isoglot.encoders.embedder import Model, readable
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.late_interaction import late_scores, mixed
 from isoglot.encoders.opening import open_embedder
+from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.token_vectors import with_tokens
 
 if TYPE_CHECKING:
@@ -49,14 +51,18 @@ def score_with_cross_encoder(rows: Prepared, model: CrossEncoder, *, batch_size:
     return scores
 
 
-def score_with_encoder(rows: Prepared, model: Model | str | Path) -> Scores:
+def score_with_encoder(
+    rows: Prepared, model: Model | str | Path, *, length: int | None = None, precision: Precision = "auto"
+) -> Scores:
     """Return the cosines of each query with its passage and its negatives, one tuple per row, the passage's first.
 
     Args:
         rows: prepared rows.
         model: anything that `isoglot.encoders.open_embedder` takes.
+        length: truncate texts to this many tokens.
+        precision: precision of the encoder.
     """
-    encoder = open_embedder(model)
+    encoder = open_embedder(model, ModelOptions(length=length, precision=precision))
     answers = _answers(rows)
     counts = [len(found) for found in answers]
     queries = encode(encoder, rows.column("query"), "query").vectors
