@@ -28,7 +28,6 @@ from isoglot.training.sampling.sampler import HybridBatchSampler
 
 _EXAMPLES = 5
 _TRUNCATED = 0.05  # report truncated passages above this share
-_Problem = tuple[str, int, str]  # kind, number of cases, message
 
 
 def audit(
@@ -273,56 +272,42 @@ def _batches(rows: Prepared, sampling: Sampling, batch_size: int, batches: int, 
 
 
 def _problems(facts: dict[str, Any], batch_size: int) -> list[dict[str, Any]]:
-    """What a user should look at: kind, number of cases and message, without those of no case."""
-    checks = (
-        [("batches", int("error" in facts["batches"]), facts["batches"].get("error", ""))],
-        _on_use(facts["unusable"], batch_size),
-        _on_writing(facts["writing"]),
-        _on_tokens(facts["tokens"], facts["coverage"]["rows"]) if facts["tokens"] else [],
-        _on_overlap(facts["overlap"]) if facts["overlap"] else [],
+    found: list[dict[str, Any]] = []
+
+    def note(kind: str, count: int, message: str) -> None:
+        if count:
+            found.append({"kind": kind, "count": count, "message": message})
+
+    unusable, writing = facts["unusable"], facts["writing"]
+    note("batches", int("error" in facts["batches"]), facts["batches"].get("error", ""))
+    note(
+        "one language",
+        unusable["groups_in_one_language"],
+        "groups exist in one language only: no cross-lingual pair can use them",
     )
-    found = [one for check in checks for one in check]
-    return [{"kind": kind, "count": count, "message": message} for kind, count, message in found if count]
-
-
-def _on_use(unusable: dict[str, Any], batch_size: int) -> list[_Problem]:
-    small, pairs = unusable["languages_below_batch"], unusable["pairs_below_batch"]
+    small = unusable["languages_below_batch"]
+    note("languages", len(small), f"languages cannot fill a batch of {batch_size}: {', '.join(small)}")
+    pairs = unusable["pairs_below_batch"]
     shown = ", ".join(pairs[:8]) + (", ..." if len(pairs) > 8 else "")
-    return [
-        (
-            "one language",
-            unusable["groups_in_one_language"],
-            "groups exist in one language only: no cross-lingual pair can use them",
-        ),
-        ("languages", len(small), f"languages cannot fill a batch of {batch_size}: {', '.join(small)}"),
-        ("pairs", len(pairs), f"language pairs cannot fill a batch of {batch_size}: {shown}"),
-    ]
-
-
-def _on_writing(writing: dict[str, Any]) -> list[_Problem]:
-    found: list[_Problem] = []
+    note("pairs", len(pairs), f"language pairs cannot fill a batch of {batch_size}: {shown}")
     for kind, key in (("script", "rows_in_another_script"), ("language", "rows_in_another_language")):
         counts = writing[key] or {}
         by_language = ", ".join(f"{code} {count}" for code, count in sorted(counts.items()))
-        found.append((kind, sum(counts.values()), f"rows whose text is in another {kind} than claimed: {by_language}"))
-    return found
-
-
-def _on_tokens(tokens: dict[str, Any], rows: int) -> list[_Problem]:
-    found: list[_Problem] = []
-    for role in ("queries", "passages"):
-        cut = sum(own[f"cut_{role}"] for own in tokens["languages"].values())
-        least = _TRUNCATED * rows if role == "passages" else 0
-        length = tokens["query_length" if role == "queries" else "passage_length"]
-        found.append(("length", cut if cut > least else 0, f"{role} are longer than {length} tokens and will be cut"))
-    return found
-
-
-def _on_overlap(overlap: dict[str, Any]) -> list[_Problem]:
-    found: list[_Problem] = []
-    for kind, what in (("exact", "stand in"), ("near", "nearly stand in")):
-        counts = {key: (overlap[kind] or {}).get(key, 0) for key in ("groups", "queries", "passages")}
-        parts = ", ".join(f"{count} {key}" for key, count in counts.items() if count)
-        message = f"texts or groups {what} the benchmark {overlap['benchmark']}: {parts}"
-        found.append((f"{kind} overlap", sum(counts.values()), message))
+        note(kind, sum(counts.values()), f"rows whose text is in another {kind} than claimed: {by_language}")
+    if facts["tokens"]:
+        languages = facts["tokens"]["languages"]
+        for role in ("queries", "passages"):
+            cut = sum(own[f"cut_{role}"] for own in languages.values())
+            least = _TRUNCATED * facts["coverage"]["rows"] if role == "passages" else 0
+            length = facts["tokens"]["query_length" if role == "queries" else "passage_length"]
+            note("length", cut if cut > least else 0, f"{role} are longer than {length} tokens and will be cut")
+    if facts["overlap"]:
+        name = facts["overlap"]["benchmark"]
+        for kind in ("exact", "near"):
+            part = facts["overlap"][kind]
+            if part:
+                total = part["groups"] + part["queries"] + part["passages"]
+                what = "stand in" if kind == "exact" else "nearly stand in"
+                parts = ", ".join(f"{part[key]} {key}" for key in ("groups", "queries", "passages") if part[key])
+                note(f"{kind} overlap", total, f"texts or groups {what} the benchmark {name}: {parts}")
     return found

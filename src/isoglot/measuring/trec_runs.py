@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,11 +146,13 @@ def _ranked(
         outside = outside or bool((lang_of != asked).any())
         if len(places) >= k:
             share[q], top[q] = (lang_of == asked)[:TOP].mean(), places[:k]
-        own = slice(offsets[q], offsets[q + 1])
-        listed = _listed_at(places, gold[own])
-        pooled[own] = listed + 1.0
-        within[own] = _ranks_within(listed, lang_of, langs[gold[own]])
-        ties += _ties(listed, np.array([entry.score for entry in entries]))
+        place_of = {candidate: place for place, candidate in enumerate(places.tolist())}
+        relevant = range(offsets[q], offsets[q + 1])
+        listed = {g: place for g in relevant if (place := place_of.get(int(gold[g]))) is not None}
+        for g, place in listed.items():
+            pooled[g] = place + 1
+            within[g] = 1 + int((lang_of[:place] == langs[gold[g]]).sum())
+        ties += _ties(listed.values(), np.array([entry.score for entry in entries]))
     lengths = np.array([len(entries) for entries in found])
     alone = not outside if own_language is None else own_language
     sizes = np.bincount(langs, minlength=len(benchmark.languages))[benchmark.queries.lang]
@@ -168,27 +170,10 @@ def _ranked(
     )
 
 
-def _listed_at(places: NDArray[np.int64], gold: NDArray[np.int64]) -> Floats:
-    """Where in a query's list each relevant candidate is, from 0; infinite if it is not there."""
-    at = {int(candidate): number for number, candidate in enumerate(places)}
-    return np.array([at.get(int(candidate), np.inf) for candidate in gold], np.float64)
-
-
-def _ranks_within(listed: Floats, lang_of: NDArray[Any], gold_lang: NDArray[Any]) -> Floats:
-    """The rank of each relevant candidate among the listed ones in its language; infinite if it is not listed."""
-    return np.array(
-        [
-            1 + (lang_of[: int(place)] == lang).sum() if np.isfinite(place) else np.inf
-            for place, lang in zip(listed, gold_lang, strict=True)
-        ],
-        np.float64,
-    )
-
-
-def _ties(listed: Floats, scores: Floats) -> int:
-    """Number of pairs of a relevant candidate and another one with the same score."""
+def _ties(places: Iterable[int], scores: Floats) -> int:
+    """Number of pairs of a relevant candidate, at one of these places of a list, and another one of the same score."""
     ties, counted = 0, set[int]()
-    for place in map(int, listed[np.isfinite(listed)]):
+    for place in places:
         equal = set(np.flatnonzero(scores == scores[place]).tolist())
         ties += len(equal - {place} - counted)
         counted.add(place)
