@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError, needs
 from isoglot.core.short_repr import brief
 from isoglot.languages.table import given_codes
 
-try:
+with needs("isoglot.client needs httpx", "client"):
     import httpx
-except ImportError as error:
-    raise MissingPackageError("isoglot.client needs httpx: pip install 'isoglot[client]'") from error
 
 T = TypeVar("T")
 _TEXTS = 128  # texts of one request: the servers' default limit

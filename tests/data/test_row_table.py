@@ -12,6 +12,7 @@ from isoglot.data import big_arrays, lookups
 from isoglot.data.big_arrays import Room, order_by
 from isoglot.data.lookups import DuplicateRowError
 from isoglot.data.row_table import RowTable
+from support.rows import table_of
 
 
 def naive_components(rows):
@@ -38,11 +39,6 @@ def row_lists(draw):
     rows = draw(st.lists(keys, min_size=1, max_size=40, unique_by=(lambda key: key[:3]) if one_passage else None))
     rows = list(dict.fromkeys(rows))
     return [(dataset, f"g{group}", lang, f"t{text}") for dataset, group, lang, text in rows]
-
-
-def table_of(rows):
-    datasets, groups, langs, texts = map(list, zip(*rows, strict=True))
-    return RowTable.from_columns(groups, langs, texts, datasets)
 
 
 def check_components(rows):

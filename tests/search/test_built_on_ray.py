@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
 
 import pytest
 
@@ -13,8 +12,7 @@ from isoglot import build_index
 from isoglot.cli import run
 from isoglot.core.on_ray import OnRay
 from isoglot.search.index import shards
-from isoglot.search.index.lance import LanceIndex
-from isoglot.search.index.manifest import read_manifest
+from support.copies import everything
 from support.dying import CountingWords
 from support.encoders import wide_encoder
 from support.ray_runtime import ray_runtime
@@ -36,13 +34,6 @@ def documents(tmp_path, monkeypatch):
     made = [{"id": f"d{n}", "text": f"Dokument {n} " + "Wort " * (n % 12), "lang": "de"} for n in range(10 * SIZE)]
     made += [{"id": f"copy{n}", "text": made[n * 7]["text"].strip(), "lang": "de", "seen": n} for n in range(20)]
     return write(tmp_path / "d.jsonl", made)
-
-
-def everything(folder):
-    manifest = asdict(read_manifest(folder))
-    for version in manifest["versions"]:
-        del version["created"]
-    return [(passages, vectors.tolist()) for passages, vectors in LanceIndex(folder).batches()], manifest
 
 
 def test_a_worker_is_killed_and_the_index_is_the_same(tmp_path, documents, runtime, capfd):

@@ -16,13 +16,10 @@ from isoglot.search.replicas.pulling import pull
 from isoglot.search.replicas.pushing import push
 from isoglot.search.replicas.snapshot import current, pushed
 from isoglot.search.replicas.working_copy import working_copy
+from support.copies import embed
 from support.encoders import wide_encoder
 from support.object_store import BUCKET, faulty, object_store, reach
 from support.rows import write_jsonl as write
-
-
-def embed(texts, role):
-    return [[text.count("e"), text.count("a"), 1] for text in texts]
 
 
 @pytest.fixture

@@ -1,28 +1,19 @@
 """A machine of a cluster that dies while it encodes costs an index nothing."""
 
 import os
-from dataclasses import asdict
 
 import pytest
 
 from isoglot import build_index
 from isoglot.core.on_ray import OnRay
 from isoglot.search.index import shards
-from isoglot.search.index.lance import LanceIndex
-from isoglot.search.index.manifest import read_manifest
+from support.copies import everything
 from support.dying import CountingWords, daemon_dies, machine_dies
 from support.ray_runtime import ray_cluster
 from support.rows import write_jsonl as write
 
 pytest.importorskip("ray")
 SIZE = 16
-
-
-def everything(folder):
-    manifest = asdict(read_manifest(folder))
-    for version in manifest["versions"]:
-        del version["created"]
-    return [(passages, vectors.tolist()) for passages, vectors in LanceIndex(folder).batches()], manifest
 
 
 @pytest.mark.scale

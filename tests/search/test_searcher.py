@@ -207,22 +207,10 @@ def test_a_reranker_that_gives_no_number_is_refused(searcher, fair):
 
 def test_a_real_cross_encoder(searcher, tmp_path):
     from sentence_transformers import CrossEncoder
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    from support.encoders import wide_encoder
+    from support.models import cross_encoder
 
-    BertForSequenceClassification(
-        BertConfig(
-            vocab_size=260,
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=16,
-            num_labels=1,
-            pad_token_id=1,
-        )
-    ).save_pretrained(tmp_path)
-    AutoTokenizer.from_pretrained(wide_encoder()).save_pretrained(tmp_path)
+    cross_encoder(tmp_path)
     hits = searcher.search("any", k=3, rerank=str(tmp_path))
     expected = CrossEncoder(str(tmp_path)).predict([("any", hit.text) for hit in hits])
     np.testing.assert_allclose([hit.score for hit in hits], expected, atol=1e-5)

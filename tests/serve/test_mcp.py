@@ -7,11 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("mcp")
@@ -25,7 +23,7 @@ from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
 from isoglot.serve.mcp_tools import create_mcp
-from support.serving import encode, passages, searcher, translated
+from support.serving import Longest, encode, passages, searcher, translated
 
 _SCRIPT = """
 import sys
@@ -80,13 +78,6 @@ def test_searching_twice_finds_translations() -> None:
         expected = translated().search("Flut", k=4, feedback=feedback)
         assert [entry["id"] for entry in found] == [hit.document for hit in expected]
     assert [entry["lang"] for entry in found] == ["de", "el", "tr", "fr"]
-
-
-class Longest:
-    """Scores by length."""
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        return np.array([len(text) for _, text in pairs], np.float32)
 
 
 def test_what_the_server_was_given_has_the_last_word() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
@@ -16,17 +15,10 @@ from fastapi.testclient import TestClient
 from isoglot.serve.app import create_app
 from isoglot.serve.page_request import read_request
 from isoglot.serve.settings import ServeSettings
-from support.serving import searcher
+from support.serving import Longest, searcher
 
 BASE = "http://127.0.0.1"
 ENGLISH = {"accept-language": "en"}
-
-
-class Longest:
-    """Scores by length."""
-
-    def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        return np.array([len(text) for _, text in pairs], np.float32)
 
 
 @pytest.fixture(scope="module")

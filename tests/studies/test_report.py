@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -36,16 +35,8 @@ from isoglot.studies.report import (
 from isoglot.studies.report.files import write_report
 from isoglot.training.sampling import regimes
 from isoglot.training.sampling.regimes import sweep
+from support.chromium import CHROMIUM, FLAGS
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 EVIL = '<script>console.error("run")</script>&"\'{{ 7 * 7 }}'
 LANGS = ("ar", "de", "es", "th")
 
@@ -477,13 +468,13 @@ def test_latex_compiles(study, tmp_path):
 
 def test_page_loads_in_chromium_without_a_console_message(study, tmp_path):
     playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"needs {CHROMIUM}")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
     path = tmp_path / "report.html"
     path.write_text(html.render_html(study), encoding="utf-8")
     messages, asked = [], []
     with playwright.sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        browser = tools.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for width, scheme in ((1100, "light"), (320, "dark")):
             page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
             page.on("console", lambda message: messages.append(message.text))

@@ -56,21 +56,20 @@ def _sizes(tokens):
 
 def bert(folder, texts=(), *, max_length=512):
     """A plain transformers folder of BERT's architecture (with its pooler)."""
-    return _save(folder, texts, max_length, lambda sizes: BertModel(BertConfig(**sizes)))
+    tokens = tokenizer(texts, max_length)
+    return _save(folder, tokens, BertModel, BertConfig(**_sizes(tokens)))
 
 
 def xlm_roberta(folder, texts=(), *, max_length=512):
     """A plain transformers folder of XLM-R's architecture: positions start after the padding id."""
-    return _save(
-        folder, texts, max_length, lambda sizes: XLMRobertaModel(XLMRobertaConfig(**sizes, max_position_embeddings=514))
-    )
+    tokens = tokenizer(texts, max_length)
+    return _save(folder, tokens, XLMRobertaModel, XLMRobertaConfig(**_sizes(tokens), max_position_embeddings=514))
 
 
 def cross_encoder(folder, texts=(), *, labels=1):
     """A BERT with `labels` outputs for a pair of texts."""
-    return _save(
-        folder, texts, 512, lambda sizes: BertForSequenceClassification(BertConfig(**sizes, num_labels=labels))
-    )
+    tokens = tokenizer(texts)
+    return _save(folder, tokens, BertForSequenceClassification, BertConfig(**_sizes(tokens), num_labels=labels))
 
 
 def qwen3(folder, *, closes=False, bare=False):
@@ -94,7 +93,7 @@ def qwen3(folder, *, closes=False, bare=False):
         head_dim=8,
         max_position_embeddings=256,
     )
-    return _save_decoder(folder, tokens, Qwen3Model, config)
+    return _save(folder, tokens, Qwen3Model, config)
 
 
 def gemma3(folder, *, bidirectional=False):
@@ -120,7 +119,7 @@ def gemma3(folder, *, bidirectional=False):
         bos_token_id=tokens.bos_token_id,
         eos_token_id=tokens.eos_token_id,
     )
-    return _save_decoder(folder, tokens, Gemma3TextModel, config)
+    return _save(folder, tokens, Gemma3TextModel, config)
 
 
 def byte_tokenizer(special, **more):
@@ -139,22 +138,9 @@ def _enclose(tokens, template):
     tokens.backend_tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=special)
 
 
-def _save_decoder(folder, tokens, kind, config):
+def _save(folder, tokens, kind, config):
     torch.manual_seed(0)
     model = kind(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 2:
-                parameter.normal_(0, 0.2)
-    model.save_pretrained(str(folder))
-    tokens.save_pretrained(str(folder))
-    return folder
-
-
-def _save(folder, texts, max_length, build):
-    torch.manual_seed(0)
-    tokens = tokenizer(texts, max_length)
-    model = build(_sizes(tokens)).eval()
     # Wider than the usual 0.02, so that texts get clearly different vectors.
     with torch.no_grad():
         for parameter in model.parameters():

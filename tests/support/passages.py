@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from isoglot.search.index.manifest import Manifest
+from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.index.publishing import publish
 from isoglot.search.index.store import Store
 from isoglot.search.passage import Passage, passage_id
@@ -40,6 +42,15 @@ def some_passages(documents: int = 12, *, parts: int = 2, seed: int = 0):
                 rows.append(rng.standard_normal(DIMENSION) if number or part > 1 else np.ones(DIMENSION))
     vectors = np.asarray(rows, np.float32)
     return passages, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def assert_words_score_as_in_memory(index):
+    """Check that an index of `some_passages` finds the same by words as one in memory, with the same scores."""
+    reference = MemoryIndex(*some_passages())
+    for query, langs in (("Fluss Titel", None), ("nummer4 河流 Berg", None), ("river titel nummer3", ["en"])):
+        expected = {passage.id: score for passage, score in reference.matching(query, 1000, langs)}
+        found = {passage.id: score for passage, score in index.matching(query, 1000, langs)}
+        assert found == pytest.approx(expected, rel=1e-5)
 
 
 def _metadata(number):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +11,14 @@ from support.warm import warm_context
 
 
 def run_ranks(
-    work: Callable[..., None], world: int, arguments: Callable[[int, int, Any], tuple[Any, ...]], *, answers: int = 0
+    work: Callable[..., None], world: int, arguments: Callable[[int, Any], tuple[Any, ...]], *, answers: int = 0
 ) -> list[Any]:
-    """Run a function once per rank, and wait for all.
+    """Run a function once per rank, with one thread each, and wait for all.
 
     Args:
         work: a module-level function, so that other processes can import it.
         world: the number of processes.
-        arguments: from rank, port and the queue for results to the arguments of `work`.
+        arguments: from rank and the queue for results to the arguments of `work`.
         answers: the number of results to expect.
 
     Returns:
@@ -28,7 +29,10 @@ def run_ranks(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     found = context.Queue()
-    processes = [context.Process(target=work, args=arguments(rank, port, found)) for rank in range(world)]
+    processes = [
+        context.Process(target=_as_rank, args=(rank, world, port, work, arguments(rank, found)))
+        for rank in range(world)
+    ]
     for process in processes:
         process.start()
     said = [found.get(timeout=300) for _ in range(answers)]
@@ -36,3 +40,16 @@ def run_ranks(
         process.join(120)
         assert process.exitcode == 0
     return said
+
+
+def _as_rank(rank: int, world: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    import torch
+
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(world))
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    try:
+        work(*arguments)
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()

@@ -2,6 +2,8 @@
 
 import json
 
+from isoglot.data.row_table import RowTable
+
 # Question and passage; {n} is the number of the group.
 TEMPLATES = {
     "ar": ("ما ارتفاع الجبل رقم {n}؟", "يبلغ ارتفاع الجبل رقم {n} نحو {m} متر."),
@@ -48,3 +50,9 @@ def tiny_rows(path, groups=24, langs=("de", "en", "hi", "zh"), **more):
     ]
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def table_of(rows):
+    """The table of rows given as (dataset, group, lang, text)."""
+    datasets, groups, langs, texts = map(list, zip(*rows, strict=True))
+    return RowTable.from_columns(groups, langs, texts, datasets)

@@ -55,6 +55,13 @@ class _Embedder:
 embed = _Embedder()
 
 
+class Longest:
+    """Scores by length."""
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        return np.array([len(text) for _, text in pairs], np.float32)
+
+
 def passages(copies: int = 1) -> list[Passage]:
     """The texts as passages, each repeated `copies` times."""
     return [

@@ -1,7 +1,5 @@
 """Starts that would train apart or wrongly are refused."""
 
-import os
-
 import pytest
 
 from isoglot.core.errors import InputError
@@ -28,13 +26,12 @@ def test_launchers_that_are_refused(monkeypatch, environment, message):
         require_known_launch()
 
 
-def work(rank, port, facts, versions, found):
+def work(rank, facts, versions, found):
     import torch
     import transformers
 
     import isoglot.training.launch as launch
 
-    os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.distributed.init_process_group("gloo")
     places = {"isoglot": launch, "torch": torch, "transformers": transformers}
 
@@ -45,18 +42,15 @@ def work(rank, port, facts, versions, found):
         except InputError as error:
             found.put((name, str(error)))
 
-    try:
-        launch.require_one_run({"lr": 0.1, "checkpoint": None})
-        tell("checkpoint", facts[rank])
-        for name, both in versions.items():
-            with pytest.MonkeyPatch.context() as patch:
-                if name == "Python":
-                    patch.setattr("platform.python_version", lambda own=both[rank]: own)
-                else:
-                    patch.setattr(places[name], "__version__", both[rank])
-                tell(name, {})
-    finally:
-        torch.distributed.destroy_process_group()
+    launch.require_one_run({"lr": 0.1, "checkpoint": None})
+    tell("checkpoint", facts[rank])
+    for name, both in versions.items():
+        with pytest.MonkeyPatch.context() as patch:
+            if name == "Python":
+                patch.setattr("platform.python_version", lambda own=both[rank]: own)
+            else:
+                patch.setattr(places[name], "__version__", both[rank])
+            tell(name, {})
 
 
 def test_processes_that_differ_do_not_go_on():
@@ -64,7 +58,7 @@ def test_processes_that_differ_do_not_go_on():
     facts = [{"lr": 0.1, "checkpoint": "checkpoint-4"}, {"lr": 0.1, "checkpoint": None}]
     versions = dict.fromkeys(("isoglot", "Python", "torch", "transformers"), ("1.2", "1.3"))
     answers = 2 * (1 + len(versions))
-    said = set(run_ranks(work, 2, lambda rank, port, found: (rank, port, facts, versions, found), answers=answers))
+    said = set(run_ranks(work, 2, lambda rank, found: (rank, facts, versions, found), answers=answers))
     told = dict(said)
     assert len(said) == len(told) == 1 + len(versions)  # both processes say the same
     assert told["checkpoint"].startswith("process 1 has checkpoint None, process 0 has 'checkpoint-4'")

@@ -1,7 +1,6 @@
 """LoRA: adapters that train, resume, merge and load; encoders and decoders, chunks and processes."""
 
 import json
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -187,20 +186,10 @@ def test_grad_cache_trains_the_same(place, name, tmp_path):
     assert losses(tmp_path / "cached") == pytest.approx(losses(tmp_path / "kept"), rel=1e-5)
 
 
-def work(home, name, settings, rank, world, port):
-    os.environ.update(
-        RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(world),
-        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
-    )  # fmt: skip
-    torch.set_num_threads(1)
-    run(home, "qwen", home / name, settings)
-    torch.distributed.destroy_process_group()
-
-
 def test_two_processes_train_as_one(place):
     settings = replace(FAST, lora=LoraSettings(rank=4), max_steps=3)
     run(place, "qwen", place / "alone", replace(settings, batch_size=8))
-    run_ranks(work, 2, lambda rank, port, _: (place, "together", settings, rank, 2, port))
+    run_ranks(run, 2, lambda *_: (place, "qwen", place / "together", settings))
     assert losses(place / "together") == pytest.approx(losses(place / "alone"), rel=1e-3)
 
 

@@ -1,7 +1,6 @@
 """Losses and regimes of a user's own: what they are given, that they train, and what is refused."""
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,14 +89,8 @@ def test_an_own_loss_equal_to_a_built_in_one_trains_the_same(place, tmp_path, mo
     assert record["settings"]["loss_function"].endswith("test_own_losses.own_info_nce")
 
 
-def work(home, name, settings, rank, world, port):
-    os.environ.update(
-        RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(world),
-        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
-    )  # fmt: skip
-    torch.set_num_threads(1)
+def work(home, name, settings):
     train(str(home / "model"), open_prepared(home / "rows"), Path(home) / name, settings, loss=own_info_nce)
-    torch.distributed.destroy_process_group()
 
 
 def test_an_own_loss_over_two_processes_trains_as_one(place):
@@ -109,7 +102,7 @@ def test_an_own_loss_over_two_processes_trains_as_one(place):
         replace(FAST, batch_size=8),
         loss=own_info_nce,
     )
-    run_ranks(work, 2, lambda rank, port, _: (place, "together", FAST, rank, 2, port))
+    run_ranks(work, 2, lambda *_: (place, "together", FAST))
     alone, together = (logged(place / name) for name in ("alone", "together"))
     assert [line["loss"] for line in together] == pytest.approx([line["loss"] for line in alone], rel=1e-4)
     assert [line["grad_norm"] for line in together] == pytest.approx([line["grad_norm"] for line in alone], rel=1e-3)

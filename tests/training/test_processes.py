@@ -1,7 +1,6 @@
 """Two processes over gloo: the same loss and gradients as one, and batches that keep their promises."""
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,17 +45,8 @@ def place(tmp_path_factory):
     return home
 
 
-def work(home, name, settings, rank, world, port, stop):
+def work(home, name, settings, rank, stop):
     """One process: train, keep the first step's gradients; with `stop`, fail after that step."""
-    os.environ.update(
-        RANK=str(rank),
-        WORLD_SIZE=str(world),
-        LOCAL_RANK=str(rank),
-        LOCAL_WORLD_SIZE=str(world),
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=str(port),
-    )
-    torch.set_num_threads(1)
     from isoglot.data.prepared import open_prepared
     from isoglot.training import trainer
     from isoglot.training.run import train as fit
@@ -84,14 +74,11 @@ def work(home, name, settings, rank, world, port, stop):
         fit(str(Path(home) / "model"), open_prepared(Path(home) / "rows"), folder, settings, resume=True)
     except IsoglotError as error:
         (folder / f"error-{rank}").write_text(str(error))
-    finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
 
 
 def train(home, name, settings, world, stop=0):
     (home / name).mkdir(exist_ok=True)
-    run_ranks(work, world, lambda rank, port, _: (home, name, settings, rank, world, port, stop))
+    run_ranks(work, world, lambda rank, _: (home, name, settings, rank, stop))
     return home / name
 
 

@@ -1,6 +1,5 @@
 """Row files given to a training are prepared once, whoever asks again."""
 
-import os
 from dataclasses import replace
 
 import pytest
@@ -99,21 +98,13 @@ def test_a_run_that_is_refused_leaves_nothing(place, tmp_path):
         assert not (tmp_path / "out").exists()
 
 
-def work(home, rank, port):
-    os.environ.update(
-        RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE="2",
-        MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port),
-    )  # fmt: skip
-    import torch
-
-    torch.set_num_threads(1)
+def work(home, rank):
     isoglot.training.rows.prepare = count_preparing((home / f"prepared-by-{rank}").touch)
     train(str(home / "model"), home / "rows.jsonl", home / "out", replace(FAST, max_steps=1))
-    torch.distributed.destroy_process_group()
 
 
 def test_of_several_processes_the_first_prepares(place):
-    run_ranks(work, 2, lambda rank, port, _: (place, rank, port))
+    run_ranks(work, 2, lambda rank, _: (place, rank))
     assert [path.name for path in place.glob("prepared-by-*")] == ["prepared-by-0"]
     assert (place / "out" / "model.safetensors").is_file()
 

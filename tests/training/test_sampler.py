@@ -10,11 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from isoglot.core.errors import InputError
-from isoglot.data.row_table import RowTable
 from isoglot.training.sampling import walks
 from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.sampling.sampler import HybridBatchSampler
 from isoglot.training.sampling.walks import keyed_permutation
+from support.rows import table_of
 
 LANGS = ("de", "en", "th", "zh")
 REGIMES = [
@@ -33,11 +33,6 @@ REGIMES = [
 def complete(groups, langs=LANGS, dataset="d"):
     """(dataset, group, lang, text) of `groups` groups in every language, no text shared."""
     return [(dataset, f"{dataset}{g}", lang, f"{dataset}{g}") for g in range(groups) for lang in langs]
-
-
-def table_of(rows):
-    datasets, groups, langs, texts = map(list, zip(*rows, strict=True))
-    return RowTable.from_columns(groups, langs, texts, datasets)
 
 
 @st.composite

@@ -11,35 +11,30 @@ from support.ranks import run_ranks
 WORLD = 4
 
 
-def work(rank, port, folders, found):
+def work(rank, folders, found):
     """One process of two machines; makes its machine's file where it is not there, then takes part in two means."""
     node, local = divmod(rank, 2)
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(local), WORLD_SIZE=str(WORLD))
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    torch.set_num_threads(1)
+    os.environ.update(LOCAL_RANK=str(local), LOCAL_WORLD_SIZE="2")
     torch.distributed.init_process_group("gloo")
-    try:
-        made = []
-        for name, folder in folders.items():
-            file = folder / ("tokens" if name == "shared" else f"node-{node}")
-            with in_turn():
-                if not file.exists():
-                    file.write_text(str(rank))
-                    made.append(name)
-        means = []
-        for wire in (None, torch.bfloat16):
-            values = [torch.tensor([1 + 2**-8, float(rank)]), torch.full((2, 1), 3.0 * rank)]
-            average_over_processes(values, wire)
-            means.append([value.flatten().tolist() for value in values])
-        found.put((rank, made, means))
-    finally:
-        torch.distributed.destroy_process_group()
+    made = []
+    for name, folder in folders.items():
+        file = folder / ("tokens" if name == "shared" else f"node-{node}")
+        with in_turn():
+            if not file.exists():
+                file.write_text(str(rank))
+                made.append(name)
+    means = []
+    for wire in (None, torch.bfloat16):
+        values = [torch.tensor([1 + 2**-8, float(rank)]), torch.full((2, 1), 3.0 * rank)]
+        average_over_processes(values, wire)
+        means.append([value.flatten().tolist() for value in values])
+    found.put((rank, made, means))
 
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
     folders = {name: tmp_path_factory.mktemp(name) for name in ("shared", "apart")}
-    said = run_ranks(work, WORLD, lambda rank, port, found: (rank, port, folders, found), answers=WORLD)
+    said = run_ranks(work, WORLD, lambda rank, found: (rank, folders, found), answers=WORLD)
     return {rank: (made, means) for rank, made, means in said}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -16,27 +16,20 @@ from isoglot.training.sampling.regimes import Sampling
 from isoglot.training.settings import TrainSettings
 
 
-def _commas(type_: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
-    return tuple(part.strip() for token in tokens for part in token.value.split(",") if part.strip())
+def _commas(kind: Callable[[str], Any]) -> Parameter:
+    """A parameter of values separated by commas."""
 
+    def convert(type_: Any, tokens: Sequence[Token]) -> tuple[Any, ...]:
+        return tuple(kind(part.strip()) for token in tokens for part in token.value.split(",") if part.strip())
 
-def _comma_numbers(type_: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
-    return tuple(int(part) for part in _commas(type_, tokens))
-
-
-def _comma_paths(type_: Any, tokens: Sequence[Token]) -> tuple[Path, ...]:
-    return tuple(Path(part) for part in _commas(type_, tokens))
-
-
-def _comma_fractions(type_: Any, tokens: Sequence[Token]) -> tuple[float, ...]:
-    return tuple(float(part) for part in _commas(type_, tokens))
+    return Parameter(converter=convert, negative="")
 
 
 Settings = TypeVar("Settings")
-Names = Annotated[tuple[str, ...], Parameter(converter=_commas, negative="")]
-Numbers = Annotated[tuple[int, ...], Parameter(converter=_comma_numbers, negative="")]
-Fractions = Annotated[tuple[float, ...], Parameter(converter=_comma_fractions, negative="")]
-Paths = Annotated[tuple[Path, ...], Parameter(converter=_comma_paths, negative="")]
+Names = Annotated[tuple[str, ...], _commas(str)]
+Numbers = Annotated[tuple[int, ...], _commas(int)]
+Fractions = Annotated[tuple[float, ...], _commas(float)]
+Paths = Annotated[tuple[Path, ...], _commas(Path)]
 OutputDir = Annotated[Path, Parameter(name=["--output-dir", "-o"])]
 OutputFile = Annotated[Path, Parameter(name=["--output", "-o"])]
 Length = Annotated[int, Parameter(validator=Number(gte=4))]

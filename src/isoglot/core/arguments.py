@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
@@ -111,6 +111,25 @@ def check_number(name: str, value: Any, expected: str, fits: Callable[[float], b
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or not fits(value):
         raise InputError(f"{name} {value if is_number else repr(value)}: expected {expected}")
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Check that a value is one of some names.
+
+    Args:
+        name: of the argument.
+        value: given.
+        choices: accepted.
+
+    Raises:
+        InputError: another value.
+
+    >>> check_choice("mode", "sparse", ("dense", "lexical"))
+    Traceback (most recent call last):
+    isoglot.core.errors.InputError: mode 'sparse': expected one of dense, lexical
+    """
+    if value not in choices:
+        raise InputError(f"{name} {value!r}: expected one of {', '.join(choices)}")
 
 
 def check_function(name: str, value: Any, takes: int, expected: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -41,6 +43,35 @@ class InputError(IsoglotError):
 
 class MissingPackageError(InputError):
     """An optional package is needed; the message names the extra that installs it."""
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of an error's message; the name of its class if it has none.
+
+    >>> first_line(OSError("\nno space\nleft")), first_line(KeyboardInterrupt())
+    ('no space', 'KeyboardInterrupt')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def needs(what: str, *extras: str) -> Iterator[None]:
+    """Raise MissingPackageError if an import within the block fails.
+
+    Args:
+        what: which package is needed for what.
+        extras: the extras that install it, any one of them.
+
+    >>> with needs("PDF files need pdfs", "search"):
+    ...     import pdfs
+    Traceback (most recent call last):
+    isoglot.core.errors.MissingPackageError: PDF files need pdfs: pip install 'isoglot[search]'
+    """
+    try:
+        yield
+    except ImportError as error:
+        choices = " or ".join(f"'isoglot[{extra}]'" for extra in extras)
+        raise MissingPackageError(f"{what}: pip install {choices}") from error
 
 
 class GateMissedError(IsoglotError):

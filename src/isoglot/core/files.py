@@ -100,6 +100,18 @@ def put_on_disk(files: Iterable[Path]) -> None:
                         raise
 
 
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """Hard-link a file that is never changed in place; copy it if that is impossible.
+
+    Raises:
+        OSError: it cannot be read, or the copy not be written.
+    """
+    try:
+        os.link(source, target)
+    except OSError:  # this file system has no hard links
+        shutil.copyfile(source, target)
+
+
 def share(path: Path, rights: int) -> None:
     """Give a temporary file or folder the permissions of a new one: `rights` without this process's umask.
 

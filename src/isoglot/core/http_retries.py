@@ -6,7 +6,7 @@ import math
 import random
 from typing import TYPE_CHECKING, Any
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError, needs
 
 if TYPE_CHECKING:
     import httpx
@@ -86,8 +86,6 @@ def require_httpx() -> Any:
     Raises:
         MissingPackageError: it is not installed.
     """
-    try:
+    with needs("endpoints need httpx", "llm"):
         import httpx
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("endpoints need httpx; install it with: pip install 'isoglot[llm]'") from error
     return httpx

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from isoglot.core.errors import InputError, IsoglotError
@@ -79,7 +80,7 @@ class OnRay:
         with ray_runtime(ray, self.address, cores=math.ceil(self.workers * self.cpus)) as own:
             crew: _Crew[Task, Result] = _Crew(ray, self, opener, own)
             try:
-                yield from crew.run(first, waiting)
+                yield from crew.run(chain([first], waiting))
             finally:
                 crew.dismiss()
 
@@ -123,23 +124,10 @@ class _Crew(Generic[Task, Result]):
             self._refuse_too_much()
         self._members = [self._hire() for _ in range(how.workers)]
 
-    def run(self, first: Task, waiting: Iterator[Task]) -> Iterator[tuple[Task, Result]]:
+    def run(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Result]]:
         """Distribute tasks and yield results."""
-        self._lost.append(_Flight(first))
-        more = True
         while True:
-            for member in self._members:
-                while member.ready and len(member.tasks) < _AHEAD and (self._lost or more):
-                    flight = self._lost.popleft() if self._lost else None
-                    if flight is None:
-                        task = next(waiting, None)
-                        more = task is not None
-                        if task is None:
-                            break
-                        flight = _Flight(task)
-                    if not member.tasks:
-                        member.since = time.monotonic()
-                    member.tasks[member.actor.do.remote(flight.task)] = flight
+            more = self._hand_out(tasks)
             flying = {ref: member for member in self._members for ref in member.tasks}
             opening = {member.opening: member for member in self._members if not member.ready}
             if not flying and not self._lost and not more:
@@ -150,21 +138,34 @@ class _Crew(Generic[Task, Result]):
             for ref in done:
                 if ref in opening:
                     self._opened(opening[ref])
-                    continue
-                member = flying[ref]
-                if ref not in member.tasks:
-                    continue  # its worker has been replaced in the meantime
-                try:
-                    result = self._ray.get(ref, timeout=self._how.timeout)
-                except self._ray.exceptions.RayTaskError as error:
-                    raise _told(error) from error
-                except self._ray.exceptions.RayError as error:
-                    self._replace(member, f"died ({brief(error)})")
-                    continue
-                flight = member.tasks.pop(ref)
-                member.since = time.monotonic()
-                yield flight.task, result
+                elif ref in flying[ref].tasks:  # else its worker has been replaced in the meantime
+                    yield from self._finished(flying[ref], ref)
             self._look_at_clock(set(done))
+
+    def _hand_out(self, tasks: Iterator[Task]) -> bool:
+        """Give every worker its next tasks, lost ones first; return False once `tasks` is exhausted."""
+        for member in self._members:
+            while member.ready and len(member.tasks) < _AHEAD:
+                flight = self._lost.popleft() if self._lost else next(map(_Flight, tasks), None)
+                if flight is None:
+                    return False
+                if not member.tasks:
+                    member.since = time.monotonic()
+                member.tasks[member.actor.do.remote(flight.task)] = flight
+        return True
+
+    def _finished(self, member: _Member[Task], ref: Any) -> Iterator[tuple[Task, Result]]:
+        """Yield a task with its result; if the worker died meanwhile, replace it."""
+        try:
+            result = self._ray.get(ref, timeout=self._how.timeout)
+        except self._ray.exceptions.RayTaskError as error:
+            raise _told(error) from error
+        except self._ray.exceptions.RayError as error:
+            self._replace(member, f"died ({brief(error)})")
+            return
+        flight = member.tasks.pop(ref)
+        member.since = time.monotonic()
+        yield flight.task, result
 
     def dismiss(self) -> None:
         """Kill all workers."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError, first_line, needs
 
 _TRIES = "2"  # attempts of 20 to 40 seconds each to reach a head; Ray's default is 20
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -25,10 +25,8 @@ def ray_package() -> Any:
     # Send no usage statistics, and opt in to a coming default of Ray's, which turns off its warning about it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
+    with needs("workers on other machines need Ray", "ray"):
         import ray
-    except ImportError as error:
-        raise MissingPackageError("workers on other machines need Ray: pip install 'isoglot[ray]'") from error
     return ray
 
 
@@ -80,9 +78,8 @@ def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
 
 
 def brief(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+    """Return the first line of an error's message, at most 200 characters."""
+    return first_line(error)[:200]
 
 
 def _knock(ray: Any, address: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.arguments import check_kind, check_number, check_whole, settle
+from isoglot.core.arguments import check_choice, check_kind, check_number, check_whole, settle
 from isoglot.core.errors import InputError
 from isoglot.core.progress import Progress
 from isoglot.core.short_repr import brief
@@ -75,10 +75,8 @@ class MineSettings:
         for name in ("max_score", "min_score", "absolute_margin"):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name), "a number", lambda number: True)
-        if self.pick not in ("top", "random"):
-            raise InputError(f"pick {self.pick!r}: expected one of top, random")
-        if self.language not in get_args(NegativeLanguage):
-            raise InputError(f"language {self.language!r}: expected one of {', '.join(get_args(NegativeLanguage))}")
+        check_choice("pick", self.pick, ("top", "random"))
+        check_choice("language", self.language, get_args(NegativeLanguage))
         if self.stop - self.range_min < self.negatives:
             raise InputError(
                 f"range_min {self.range_min} with `range_max` {self.stop}: expected a window of at least "

@@ -78,9 +78,7 @@ def score_with_encoder(
     return _cut(cosines.astype(np.float64), counts)
 
 
-def score_with_late_interaction(
-    rows: Prepared, model: Model | str | Path, *, length: int | None = None, precision: Precision = "auto"
-) -> Scores:
+def score_with_late_interaction(rows: Prepared, model: Model | str | Path) -> Scores:
     """Return the cosines combined with the encoder's late interaction (`isoglot.encoders.late_interaction`).
 
     Late interaction of a model's token vectors ranks better than its text vectors, so it can be its own teacher.
@@ -88,13 +86,11 @@ def score_with_late_interaction(
     Args:
         rows: prepared rows.
         model: anything that `isoglot.encoders.open_embedder` takes.
-        length: truncate texts to this many tokens.
-        precision: precision of the encoder.
 
     Raises:
         InputError: the encoder returns vectors of whole texts only.
     """
-    encoder = with_tokens(open_embedder(model, ModelOptions(length=length, precision=precision)))
+    encoder = with_tokens(open_embedder(model))
     queries, answers = rows.column("query"), _answers(rows)
     scores: Scores = []
     with Progress("comparing tokens", len(rows)) as progress:

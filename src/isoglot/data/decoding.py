@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.languages.detection import rank
 
 ENCODINGS = (
@@ -217,13 +217,7 @@ def _decoded(text: str, encoding: str, *, guessed: bool = False, lost: int = 0) 
 
 def _is_plain(data: bytes) -> bool:
     """Whether bytes are certainly text: valid UTF-8 without control characters."""
-    if _NO_TEXT.search(data):
-        return False
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    return not _NO_TEXT.search(data) and _is_utf8(data)
 
 
 def _escaped(data: bytes) -> list[str]:
@@ -312,12 +306,8 @@ def _guess(data: bytes, telling: bytes) -> Decoded | None:
         data: the bytes of the whole file.
         telling: the part of them by which the encoding is chosen.
     """
-    try:
+    with needs("texts that are not UTF-8 need charset-normalizer", "search"):
         from charset_normalizer import from_bytes
-    except ImportError as error:
-        raise MissingPackageError(
-            "texts that are not UTF-8 need charset-normalizer: pip install 'isoglot[search]'"
-        ) from error
     matches = from_bytes(telling, cp_isolation=list(_GUESSED))
     ranked = sorted(
         (-_likelihood(str(match), match.could_be_from_charset), number) for number, match in enumerate(matches)

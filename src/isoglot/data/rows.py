@@ -250,6 +250,36 @@ def check_row(record: Any, path: Path | str, number: int | None, problems: Probl
     if not isinstance(record, dict):
         problems.add(path, number, f"expected a JSON object, got {type(record).__name__}")
         return None
+    kind: Any = record.get("kind") or "qa"
+    negatives, scores = record.get("negatives") or [], record.get("scores") or []
+    texts, wrong = _checked_texts(record)
+    if kind not in get_args(Kind):
+        wrong.append(f"field 'kind' is {kind!r}; expected qa or bitext")
+    wrong += _wrong_lists(negatives, scores)
+    if not wrong and any(has_surrogate(text) for text in (*texts.values(), *negatives) if text):
+        wrong.append("a text holds half of a surrogate pair (\\ud800-\\udfff), which is no character")
+    if wrong:
+        problems.add(path, number, "; ".join(wrong))
+        return None
+    return Row(
+        group=str(texts["group"]),
+        lang=str(texts["lang"]),
+        query=str(texts["query"]),
+        passage=str(texts["passage"]),
+        dataset=texts["dataset"] or Path(path).name.split(".")[0],
+        title=texts["title"],
+        context=texts["context"],
+        topic=texts["topic"],
+        translated_by=texts["translated_by"],
+        generated_by=texts["generated_by"],
+        negatives=tuple(negatives),
+        scores=tuple(float(score) for score in scores),
+        kind=kind,
+    )
+
+
+def _checked_texts(record: dict[Any, Any]) -> tuple[dict[str, str | None], list[str]]:
+    """Return a record's text fields, its language as a normal code, and what is wrong with them."""
     wrong: list[str] = []
     texts: dict[str, str | None] = {}
     for key in REQUIRED:
@@ -275,36 +305,18 @@ def check_row(record: Any, path: Path | str, number: int | None, problems: Probl
             texts["lang"] = normal_code(code)
         except InputError as error:
             wrong.append(f"field 'lang': {error}")
-    kind: Any = record.get("kind") or "qa"
-    if kind not in get_args(Kind):
-        wrong.append(f"field 'kind' is {kind!r}; expected qa or bitext")
-    negatives, scores = record.get("negatives") or [], record.get("scores") or []
+    return texts, wrong
+
+
+def _wrong_lists(negatives: Any, scores: Any) -> list[str]:
+    """What is wrong with a row's negatives and scores."""
     if not isinstance(negatives, list) or not all(isinstance(text, str) and not is_blank(text) for text in negatives):
-        wrong.append("field 'negatives' is not a list of texts")
-    elif not isinstance(scores, list) or not all(_is_number(score) for score in scores):
-        wrong.append("field 'scores' is not a list of numbers")
-    elif scores and len(scores) != 1 + len(negatives):
-        wrong.append(f"field 'scores' has {len(scores)} values for a passage and {len(negatives)} negatives")
-    if not wrong and any(has_surrogate(text) for text in (*texts.values(), *negatives) if text):
-        wrong.append("a text holds half of a surrogate pair (\\ud800-\\udfff), which is no character")
-    if wrong:
-        problems.add(path, number, "; ".join(wrong))
-        return None
-    return Row(
-        group=str(texts["group"]),
-        lang=str(texts["lang"]),
-        query=str(texts["query"]),
-        passage=str(texts["passage"]),
-        dataset=texts["dataset"] or Path(path).name.split(".")[0],
-        title=texts["title"],
-        context=texts["context"],
-        topic=texts["topic"],
-        translated_by=texts["translated_by"],
-        generated_by=texts["generated_by"],
-        negatives=tuple(negatives),
-        scores=tuple(float(score) for score in scores),
-        kind=kind,
-    )
+        return ["field 'negatives' is not a list of texts"]
+    if not isinstance(scores, list) or not all(_is_number(score) for score in scores):
+        return ["field 'scores' is not a list of numbers"]
+    if scores and len(scores) != 1 + len(negatives):
+        return [f"field 'scores' has {len(scores)} values for a passage and {len(negatives)} negatives"]
+    return []
 
 
 def _is_number(value: Any) -> bool:

@@ -30,7 +30,6 @@ def read_epub(source: Source, problems: Problems) -> Iterator[Document]:
 
 def _book(source: Source, problems: Problems) -> Page:
     blocks: list[Block] = []
-    read: set[str] = set()
     with unpacked(source.path) as archive:
         place = next(
             (file.get("full-path") for file in xml_root(archive.read(_CONTAINER)).iter() if local(file) == "rootfile"),
@@ -39,33 +38,36 @@ def _book(source: Source, problems: Problems) -> Page:
         if not place:
             raise UnreadableError(f"{_CONTAINER} names no package")
         package = xml_root(archive.read(place))
-        items = {item.get("id"): item for item in package.iter() if local(item) == "item"}
-        for entry in (entry for entry in package.iter() if local(entry) == "itemref"):
-            item = items.get(entry.get("idref"))
-            if item is None or "nav" in (item.get("properties") or "").split() or not item.get("href"):
-                continue
-            member = posixpath.normpath(posixpath.join(posixpath.dirname(place), _path(item)))
-            if member in read:
-                continue  # each part is read once: a small file could name one a million times
-            read.add(member)
+        for member in _parts(package, posixpath.dirname(place)):
             try:
                 decoded = decode(archive.read(member), markup=True)
             except KeyError:
                 problems.warn(source.path, None, f"the book's part {member} is missing")
                 continue
-            if decoded is not None:
-                part = html_page(decoded.text)
-                blocks += part.blocks
-                for note in filter(None, (decoded.note, part.note)):
-                    problems.warn(source.path, None, f"{member}: {note}")
-            else:
+            if decoded is None:
                 problems.warn(source.path, None, f"the book's part {member} is not a text in a known encoding")
+                continue
+            part = html_page(decoded.text)
+            blocks += part.blocks
+            for note in filter(None, (decoded.note, part.note)):
+                problems.warn(source.path, None, f"{member}: {note}")
     found = tuple(blocks)
     return Page(found, _said(package, "title") or first_heading(found), _said(package, "language") or None)
 
 
-def _path(item: Any) -> str:
-    return unquote(urldefrag(item.get("href")).url)
+def _parts(package: Any, folder: str) -> list[str]:
+    """Return the names of the archive's members that hold chapters, in reading order.
+
+    Each is read once: a small file could name one a million times.
+    """
+    items = {item.get("id"): item for item in package.iter() if local(item) == "item"}
+    read = [items.get(entry.get("idref")) for entry in package.iter() if local(entry) == "itemref"]
+    paths = [
+        unquote(urldefrag(item.get("href")).url)
+        for item in read
+        if item is not None and "nav" not in (item.get("properties") or "").split() and item.get("href")
+    ]
+    return list(dict.fromkeys(posixpath.normpath(posixpath.join(folder, path)) for path in paths))
 
 
 def _said(package: Any, name: str) -> str:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 
 # As in pandoc, the line after `---` must not be empty; otherwise it is a page that begins with a horizontal rule.
 _YAML = re.compile(r"\A---[ \t]*\n(?!\s*\n)(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
@@ -87,10 +87,8 @@ def _scalars(record: dict[Any, Any]) -> dict[str, str]:
 
 
 def _yaml(text: str) -> Any:
-    try:
+    with needs("front matter needs PyYAML", "search"):
         import yaml
-    except ImportError as error:
-        raise MissingPackageError("front matter needs PyYAML: pip install 'isoglot[search]'") from error
     try:
         # The base loader keeps every scalar as text: `no` stays Norwegian, and 2024-02-30 raises no error.
         return yaml.load(text, Loader=yaml.BaseLoader)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.documents.nesting import MOST, flattened
 from isoglot.documents.page import Block, Page
 from isoglot.documents.wrapped_lines import unwrapped
@@ -57,10 +57,8 @@ def html_page(text: str) -> Page:
     >>> html_page("<h2 id='a'>Berge</h2><p>Der<br>Ararat</p>").text
     'Berge\n\nDer\nArarat'
     """
-    try:
+    with needs("HTML files need selectolax", "search"):
         from selectolax.lexbor import LexborHTMLParser
-    except ImportError as error:
-        raise MissingPackageError("HTML files need selectolax: pip install 'isoglot[search]'") from error
     written = _EMPTY.sub(r"<\1\2></\1>", text) if _XHTML.search(text, 0, _DECLARED_WITHIN) else text
     shallow = flattened(written)
     tree = LexborHTMLParser(shallow.replace(_BREAK, " "))
@@ -95,55 +93,80 @@ def _is_around(node: Any) -> bool:
 
 def _blocks(body: Any, main: int, beside: set[int], around: set[int]) -> list[Block]:
     """Return the blocks of the tree, walked without recursion because pages may be deeply nested."""
-    blocks: list[Block] = []
-    outer: list[Block] = []
-    parts: list[str] = []
-    level, ident, code = 0, "", 0
-    inside = out = away = links = linked = 0
-
-    def close() -> None:
-        nonlocal linked
-        said = "".join(parts)
-        elsewhere = not level and linked >= _NAVIGATION * max(1, sum(map(str.isalnum, said)))
-        said = said.strip("\n") if code else _folded(said)
-        parts.clear()
-        linked = 0
-        if level and said.endswith(_PERMALINKS):
-            said = said[:-1].rstrip()
-        if said.strip():
-            prose = inside > 0 and not (out or code or elsewhere)
-            (outer if away else blocks).append(Block(said, level, ident if level else "", prose=prose))
-
+    page = _Walk(main, beside, around)
     stack: list[tuple[Any, bool]] = [(body, False)]
     while stack:
         node, leaving = stack.pop()
-        tag = node.tag
-        if tag == "-text":
-            said = node.text_content or ""
-            parts.append(said)
-            linked += sum(map(str.isalnum, said)) if links else 0
-            continue
-        if tag == "br":
-            parts.append("\n" if code else _BREAK)
-            continue
-        step = -1 if leaving else 1
-        if tag in _BLOCKS:
-            close()
-            if tag == "pre":
-                code += step
-            if tag in _LEVELS:
-                level = 0 if leaving else _LEVELS[tag]
-                ident = "" if leaving else node.attributes.get("id") or _anchor(node)
-        elif tag == "a" and node.attributes.get("href"):
-            links += step
-        inside += step if node.mem_id == main else 0
-        out += step if node.mem_id in beside else 0
-        away += step if node.mem_id in around else 0
-        if not leaving:
+        if node.tag == "-text":
+            page.add(node.text_content or "")
+        elif node.tag == "br":
+            page.add_break()
+        elif leaving:
+            page.cross(node, -1)
+        else:
+            page.cross(node, 1)
             stack.append((node, True))
             stack += [(child, False) for child in reversed(list(node.iter(include_text=True)))]
-    close()
-    return blocks or outer
+    page.end_block()
+    return page.blocks or page.outer
+
+
+class _Walk:
+    """The blocks seen so far on a walk through a page, the text of the next one, and what the walk is inside of.
+
+    Attributes:
+        blocks: of the page itself.
+        outer: of what is around every page of the site.
+    """
+
+    def __init__(self, main: int, beside: set[int], around: set[int]) -> None:
+        self.blocks: list[Block] = []
+        self.outer: list[Block] = []
+        self._main, self._beside, self._around = main, beside, around
+        self._parts: list[str] = []
+        self._linked = 0  # letters and digits of them that are in links
+        self._level, self._ident = 0, ""  # of the heading; 0 outside of headings
+        self._inside = self._out = self._away = self._code = self._links = 0  # open elements of each kind
+
+    def add(self, text: str) -> None:
+        """Add text to the block."""
+        self._parts.append(text)
+        if self._links:
+            self._linked += sum(map(str.isalnum, text))
+
+    def add_break(self) -> None:
+        """Add a line break to the block."""
+        self._parts.append("\n" if self._code else _BREAK)
+
+    def cross(self, node: Any, step: Literal[1, -1]) -> None:
+        """Enter an element (1) or leave it (-1)."""
+        tag = node.tag
+        if tag in _BLOCKS:
+            self.end_block()
+            if tag == "pre":
+                self._code += step
+            if tag in _LEVELS:
+                entered = step > 0
+                self._level = _LEVELS[tag] if entered else 0
+                self._ident = (node.attributes.get("id") or _anchor(node)) if entered else ""
+        elif tag == "a" and node.attributes.get("href"):
+            self._links += step
+        self._inside += step if node.mem_id == self._main else 0
+        self._out += step if node.mem_id in self._beside else 0
+        self._away += step if node.mem_id in self._around else 0
+
+    def end_block(self) -> None:
+        """End the block, and keep it if it has any text."""
+        said = "".join(self._parts)
+        elsewhere = not self._level and self._linked >= _NAVIGATION * max(1, sum(map(str.isalnum, said)))
+        said = said.strip("\n") if self._code else _folded(said)
+        self._parts.clear()
+        self._linked = 0
+        if self._level and said.endswith(_PERMALINKS):
+            said = said[:-1].rstrip()
+        if said.strip():
+            prose = self._inside > 0 and not (self._out or self._code or elsewhere)
+            (self.outer if self._away else self.blocks).append(Block(said, self._level, self._ident, prose=prose))
 
 
 def _folded(text: str) -> str:

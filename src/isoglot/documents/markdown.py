@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.documents.front_matter import split_front_matter
 from isoglot.documents.html import html_page
 from isoglot.documents.markdown_dialects import commonmark, is_mdx
@@ -53,13 +53,9 @@ def markdown_page(text: str) -> Page:
 
 @cache
 def _parser(indented_code: bool = True) -> Any:
-    try:
+    with needs("Markdown files need markdown-it-py and mdit-py-plugins", "search"):
         from markdown_it import MarkdownIt
         from mdit_py_plugins.footnote import footnote_plugin
-    except ImportError as error:
-        raise MissingPackageError(
-            "Markdown files need markdown-it-py and mdit-py-plugins: pip install 'isoglot[search]'"
-        ) from error
     # Without the footnote plugin, a footnote of one word would be parsed as a link definition and its text lost.
     parser = MarkdownIt("commonmark", {"maxNesting": _NESTING}).enable(["table", "strikethrough"]).use(footnote_plugin)
     return parser if indented_code else parser.disable("code")
@@ -74,18 +70,12 @@ def _blocks(tokens: list[Any]) -> Iterator[Block]:
         elif token.type in ("table_open", "table_close"):
             table += 1 if token.type == "table_open" else -1
         elif token.type == "inline":
-            children = token.children or []
-            ident = ""
-            if level:
-                shown, ident = _explicit(token.content)
-                if shown != token.content:
-                    children = _parser().parseInline(shown)[0].children or []
+            children, ident = _heading(token) if level else (token.children or [], "")
             said = _MARKERS.sub("", _inline(children)).strip()
             if said:
                 prose = bool(level) or not (table or _leads_elsewhere(children) or _IMPORT.fullmatch(said))
                 yield Block(said, level, ident or anchor if level else "", prose=prose)
-            named = None if said else _ANCHOR.search(token.content)
-            anchor = named[1] if named else ""
+            anchor = "" if said else _anchor(token.content)
             pictured = " ".join(child.content for child in children if child.type == "image").strip()
             if pictured:
                 yield Block(pictured, prose=False)
@@ -96,8 +86,19 @@ def _blocks(tokens: list[Any]) -> Iterator[Block]:
             if found and found[0].level and anchor and not found[0].ident:
                 found = (Block(found[0].text, found[0].level, anchor), *found[1:])
             yield from found
-            named = None if found else _ANCHOR.search(token.content)
-            anchor = named[1] if named else ""
+            anchor = "" if found else _anchor(token.content)
+
+
+def _heading(token: Any) -> tuple[list[Any], str]:
+    """Return the tokens of a heading without its attributes, and the anchor named in it; else ""."""
+    shown, ident = _explicit(token.content)
+    shorter = shown != token.content
+    return (_parser().parseInline(shown)[0].children if shorter else token.children) or [], ident
+
+
+def _anchor(content: str) -> str:
+    found = _ANCHOR.search(content)
+    return found[1] if found else ""
 
 
 def _inline(children: list[Any]) -> str:

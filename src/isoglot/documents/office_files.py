@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from zipfile import BadZipFile
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Document, Reader, Source, page_document
 from isoglot.documents.page import Block, Page, first_heading
@@ -53,13 +53,11 @@ def _reader(kind: str, parse: Callable[[Source], Page]) -> Reader:
 
 def _docx(source: Source) -> Page:
     """Parse paragraphs of text, tables, boxes and notes; tracked insertions are included, tracked deletions are not."""
-    try:
+    with needs("Word files need python-docx", "documents"):
         import docx
         from docx.exceptions import PythonDocxError
         from docx.oxml import parse_xml
         from lxml.etree import LxmlError
-    except ImportError as error:
-        raise MissingPackageError("Word files need python-docx: pip install 'isoglot[documents]'") from error
     with unpacked(source.path), _strange(PythonDocxError, LxmlError):
         file = docx.Document(str(source.path))
         levels = {style.style_id: _level(style.name or "") for style in file.styles}
@@ -95,12 +93,10 @@ def _level(style: str) -> int:
 
 def _pptx(source: Source) -> Page:
     """Parse slides in order: titles as headings, texts, tables and speaker notes."""
-    try:
+    with needs("PowerPoint files need python-pptx", "documents"):
         import pptx
         from lxml.etree import LxmlError
         from pptx.exc import PythonPptxError
-    except ImportError as error:
-        raise MissingPackageError("PowerPoint files need python-pptx: pip install 'isoglot[documents]'") from error
     with unpacked(source.path), _strange(PythonPptxError, LxmlError):
         file = pptx.Presentation(str(source.path))
         blocks = []
@@ -163,10 +159,8 @@ _OPEN_DOCUMENT = Shape(
 
 
 def _rtf(source: Source) -> Page:
-    try:
+    with needs("RTF files need striprtf", "documents"):
         from striprtf.striprtf import rtf_to_text
-    except ImportError as error:
-        raise MissingPackageError("RTF files need striprtf: pip install 'isoglot[documents]'") from error
     data = source.path.read_bytes().decode("latin-1")
     if not data.lstrip().startswith("{\\rtf"):
         raise UnreadableError("it does not begin with {\\rtf")

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Document, Source, clean, page_document
 from isoglot.documents.page import Block, Page
@@ -25,10 +25,8 @@ _HYPHEN = re.compile("[\ufffe\x02](\r\n|\r|\n)?")  # PDFium's substitute for a h
 
 def read_pdf(source: Source, problems: Problems) -> Iterator[Document]:
     """Read the text of all pages as one document, with compatibility forms of letters normalised."""
-    try:
+    with needs("PDF files need pypdfium2", "search"):
         import pypdfium2 as pdfium
-    except ImportError as error:
-        raise MissingPackageError("PDF files need pypdfium2: pip install 'isoglot[search]'") from error
     try:
         file = pdfium.PdfDocument(source.path.read_bytes())
     except pdfium.PdfiumError as error:

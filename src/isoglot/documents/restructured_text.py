@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, ClassVar
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.documents.page import Block, Page, first_heading
 from isoglot.documents.wrapped_lines import unwrapped
 
@@ -106,11 +106,9 @@ def _label(section: Any) -> str:
 @cache
 def _docutils() -> tuple[Any, Any]:
     """Import docutils and register Sphinx's directives once, which would otherwise be errors."""
-    try:
+    with needs("reStructuredText needs docutils", "documents"):
         from docutils import core, nodes
         from docutils.parsers.rst import Directive, directives
-    except ImportError as error:
-        raise MissingPackageError("reStructuredText needs docutils: pip install 'isoglot[documents]'") from error
 
     class Prose(Directive):  # type: ignore[misc]
         """Parses the directive's content as if the directive were not there."""

@@ -13,7 +13,7 @@ from html.entities import html5
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 
 MOST = 1 << 29  # maximum size of a document in bytes, unpacked
 _RATIO = 250  # compression ratio: XML reaches about 30, zip bombs about 1000
@@ -97,11 +97,9 @@ def xml_root(data: bytes) -> Any:
         UnreadableError: the data are not well-formed XML, nested too deep, or define entities.
         MissingPackageError: defusedxml is not installed.
     """
-    try:
+    with needs("XML documents need defusedxml", "documents"):
         from defusedxml import DefusedXmlException
         from defusedxml.ElementTree import ParseError, fromstring
-    except ImportError as error:
-        raise MissingPackageError("XML documents need defusedxml: pip install 'isoglot[documents]'") from error
     try:
         try:
             root = fromstring(data)

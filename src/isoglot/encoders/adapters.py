@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError, first_line, needs
 from isoglot.core.files import read_json
 from isoglot.core.run_record import read_run
 from isoglot.encoders.hub_access import require_hub
@@ -31,10 +31,8 @@ def require_peft() -> Any:
     Raises:
         MissingPackageError: it is not installed.
     """
-    try:
+    with needs("LoRA adapters need the package peft", "lora"):
         import peft
-    except ImportError as error:
-        raise MissingPackageError("LoRA adapters need the package peft: pip install 'isoglot[lora]'") from error
     return peft
 
 
@@ -106,7 +104,7 @@ def read_adapter(encoder: Any, folder: Path) -> None:
         adapt(encoder, peft.PeftConfig.from_pretrained(str(folder)))
         result = peft.set_peft_model_state_dict(encoder, load_file(folder / WEIGHTS), adapter_name=_NAME)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: its adapter cannot be read ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{folder}: its adapter cannot be read ({first_line(error)})") from error
     if result.unexpected_keys:
         raise InputError(
             f"{folder}: its adapter has weights for layers not in the base model, such as {result.unexpected_keys[0]}"

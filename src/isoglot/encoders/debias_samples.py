@@ -60,15 +60,7 @@ def from_rows(
     ]
 
 
-def from_texts(
-    model: Model,
-    files: Mapping[str, Path],
-    *,
-    limit: int = LIMIT,
-    seed: int = 0,
-    length: int | None = None,
-    precision: str = "auto",
-) -> list[Sample]:
+def from_texts(model: Model, files: Mapping[str, Path], *, limit: int = LIMIT, seed: int = 0) -> list[Sample]:
     """Encode the lines of one UTF-8 text file per language, as passages; at most `limit` lines of each.
 
     Raises:
@@ -92,7 +84,7 @@ def from_texts(
         drawn = np.random.default_rng(seed).permutation(len(lines))[:limit]
         texts += [lines[number] for number in np.sort(drawn)]
         langs += [lang] * len(drawn)
-    encoded = encode(model, texts, "passage", length=length, precision=precision, what="texts to fit on")
+    encoded = encode(model, texts, "passage", what="texts to fit on")
     return [Sample(encoded.vectors, langs, "passage")]
 
 

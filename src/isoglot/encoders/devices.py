@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from isoglot.core.arguments import check_kind
-from isoglot.core.errors import InputError
+from isoglot.core.errors import InputError, first_line
 
 Precision = Literal["auto", "bf16", "fp32", "int8"]
 TrainPrecision = Literal["auto", "bf16", "fp32"]
@@ -28,7 +28,7 @@ def require_device(device: str | None, what: str = "device") -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with support for the device
-        raise InputError(f"{what} {device}: not usable here ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{what} {device}: not usable here ({first_line(error)})") from error
 
 
 def fast_bf16(device: str) -> bool:

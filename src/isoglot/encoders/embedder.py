@@ -20,7 +20,7 @@ from typing import (
 import numpy as np
 from numpy.typing import NDArray
 
-from isoglot.core.arguments import check_kind
+from isoglot.core.arguments import check_choice, check_kind
 from isoglot.core.errors import InputError
 from isoglot.core.short_repr import brief
 
@@ -135,8 +135,7 @@ def check_role(role: Any) -> None:
     Raises:
         InputError: it is neither.
     """
-    if role not in get_args(Role):
-        raise InputError(f"role {role!r}: expected one of {', '.join(get_args(Role))}")
+    check_choice("role", role, get_args(Role))
 
 
 def is_transformer(model: object) -> TypeGuard[SentenceTransformer]:

@@ -121,28 +121,19 @@ class Endpoint:
         if empty is not None:
             raise InputError(f"text {empty} is empty; endpoints refuse empty texts")
         distinct = list(dict.fromkeys(wanted))
-        found: dict[str, Vectors] = {}
         with (
             closing(self._open()) as store,
             httpx.Client(headers=self._headers, timeout=self._timeout) as client,
             Progress(f"embedding {what or role} at {urlsplit(self.url).hostname}", len(distinct)) as progress,
         ):
-            for text in distinct:
-                row = store.execute("SELECT vector FROM vectors WHERE key = ?", (self._key(text),)).fetchone()
-                if row is not None:
-                    found[text] = np.frombuffer(row[0], np.float32)
-                    self._width = self._width or len(found[text])
+            found = self._cached(store, distinct)
             progress.advance(len(found))
             missing = [text for text in distinct if text not in found]
             for start in range(0, len(missing), self._batch_size):
                 batch = missing[start : start + self._batch_size]
-                vectors = self._ask(client, batch)
-                store.executemany(
-                    "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
-                    [(self._key(text), vector.tobytes()) for text, vector in zip(batch, vectors, strict=True)],
-                )
-                store.commit()
-                found.update(zip(batch, vectors, strict=True))
+                answers = dict(zip(batch, self._ask(client, batch), strict=True))
+                self._keep(store, answers)
+                found |= answers
                 progress.advance(len(batch))
         widths = {len(vector) for vector in found.values()}
         if len(widths) > 1:
@@ -152,6 +143,22 @@ class Endpoint:
             )
         vectors = np.stack([found[text] for text in wanted]) if wanted else np.empty((0, self._width or 0), np.float32)
         return Encoded(vectors, len(distinct), 0, time.perf_counter() - started, None, np.zeros(len(texts), np.bool_))
+
+    def _cached(self, store: sqlite3.Connection, texts: list[str]) -> dict[str, Vectors]:
+        """Return the vectors that are in the cache, by text."""
+        found: dict[str, Vectors] = {}
+        for text in texts:
+            row = store.execute("SELECT vector FROM vectors WHERE key = ?", (self._key(text),)).fetchone()
+            if row is not None:
+                found[text] = np.frombuffer(row[0], np.float32)
+                self._width = self._width or len(found[text])
+        return found
+
+    def _keep(self, store: sqlite3.Connection, vectors: dict[str, Vectors]) -> None:
+        """Write vectors to the cache."""
+        rows = [(self._key(text), vector.tobytes()) for text, vector in vectors.items()]
+        store.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+        store.commit()
 
     def _ask(self, client: httpx.Client, batch: list[str]) -> Vectors:
         """Request one batch, retrying with growing pauses while the error may be transient."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from isoglot.core.arguments import check_kind, check_whole
-from isoglot.core.errors import InputError
+from isoglot.core.arguments import check_choice, check_kind, check_whole
+from isoglot.core.errors import InputError, first_line
 from isoglot.core.files import read_json
 from isoglot.core.progress import progress_line
 from isoglot.encoders.adapters import is_adapter, merge_adapter, read_adapter, weights_of
@@ -145,8 +145,8 @@ def _check_opening(revision: Any, model_kwargs: Any, prompts: Any, dtype: Any, l
         if role not in PROMPT_NAMES:
             raise InputError(f"prompts: {role!r} is not a role; expected query or passage")
         check_kind(f"prompts: {role!r}", prompt, str, "a text")
-    if isinstance(dtype, str) and dtype not in _DTYPES:
-        raise InputError(f"dtype {dtype!r}: expected one of {', '.join(_DTYPES)}")
+    if isinstance(dtype, str):
+        check_choice("dtype", dtype, _DTYPES)
     if length is not None:
         check_whole("length", length, LEAST, "tokens")
 
@@ -176,7 +176,7 @@ def retries_told_once(what: str, path: str) -> Iterator[None]:
 
 def failure(error: Exception, path: str) -> str:
     """Return, in one line, why a folder or Hub id could not be loaded."""
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    first = first_line(error)
     if isinstance(error, OSError) and not Path(path).is_dir():
         return f"no folder of this name here, and {first if isinstance(error, HubSilentError) else f'the Hub: {first}'}"
     return first

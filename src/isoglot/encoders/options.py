@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from isoglot.core.arguments import check_kind, check_whole, settle
+from isoglot.core.arguments import check_choice, check_kind, check_whole, settle
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import Precision
 
@@ -152,5 +152,4 @@ class ModelOptions(LoadOptions):
         super().__post_init__()
         if self.length is not None:
             check_whole("length", self.length, LEAST, "tokens")
-        if self.precision not in get_args(Precision):
-            raise InputError(f"precision {self.precision!r}: expected one of {', '.join(get_args(Precision))}")
+        check_choice("precision", self.precision, get_args(Precision))

@@ -77,19 +77,12 @@ def laid_out(
     window, spans = np.zeros(len(texts), np.int64), [slice(0, 0)] * len(texts)
     for whole, encoding in _encoded(list(of), encode, prompt):
         numbers, read = of[whole], np.array(encoding.ids, np.int32)
-        starts, ends = np.array(encoding.offsets, np.int64).reshape(-1, 2).T - len(prompt)
-        # Tokens that are neither special nor of the prompt belong to the context; the others surround every window.
-        body = np.flatnonzero((np.array(encoding.special_tokens_mask) == 0) & (ends > 0))
-        first, last = (int(body[0]), int(body[-1]) + 1) if len(body) else (len(read), len(read))
-        places = []
-        for number in numbers:
-            start = whole.index(texts[number])
-            inside = body[(ends[body] > start) & (starts[body] < start + len(texts[number]))]
-            places.append(slice(int(inside[0]) - first, int(inside[-1]) + 1 - first) if len(inside) else slice(0, 0))
-        for tokens, some in windows(places, last - first, max(1, length - len(read) + last - first)):
-            part = np.concatenate([read[:first], read[first:last][tokens], read[last:]])
+        body, places = _located(encoding, whole, [texts[number] for number in numbers], len(prompt))
+        before, inner, after = read[: body.start], read[body], read[body.stop :]
+        for tokens, some in windows(places, len(inner), max(1, length - len(before) - len(after))):
+            part = np.concatenate([before, inner[tokens], after])
             for number in some:
-                shift = first - tokens.start
+                shift = body.start - tokens.start
                 begin, end = places[number].start + shift, min(places[number].stop, tokens.stop) + shift
                 # For a text without tokens, pool the whole window, as when it is encoded alone.
                 window[numbers[number]] = len(ids)
@@ -97,6 +90,22 @@ def laid_out(
             ids.append(part if len(part) else np.zeros(1, np.int32))
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
     return Parts(Tokens(np.concatenate(ids) if ids else np.zeros(0, np.int32), offsets), window, spans)
+
+
+def _located(encoding: Any, whole: str, texts: Sequence[str], prompt: int) -> tuple[slice, list[slice]]:
+    """Return which tokens are a context's, and which of these are each text's; `prompt` is its number of characters.
+
+    Tokens that are neither special nor of the prompt belong to the context; the others surround every window.
+    """
+    starts, ends = np.array(encoding.offsets, np.int64).reshape(-1, 2).T - prompt
+    body = np.flatnonzero((np.array(encoding.special_tokens_mask) == 0) & (ends > 0))
+    first, last = (int(body[0]), int(body[-1]) + 1) if len(body) else (len(ends), len(ends))
+    places = []
+    for text in texts:
+        start = whole.index(text)
+        inside = body[(ends[body] > start) & (starts[body] < start + len(text))] - first
+        places.append(slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0))
+    return slice(first, last), places
 
 
 def _encoded(wholes: Sequence[str], encode: Callable[[list[str]], list[Any]], prompt: str) -> Iterator[tuple[str, Any]]:

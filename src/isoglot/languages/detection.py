@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import MissingPackageError, needs
 from isoglot.languages.checking import Identify, scripts_of
 from isoglot.languages.codes import UNKNOWN, known_code
 from isoglot.languages.known_languages import known
@@ -172,10 +172,6 @@ def _class(label: str) -> tuple[str, frozenset[str]]:
 
 @cache
 def _model() -> Any:
-    try:
+    with needs("language detection needs py3langid", "search", "data"):
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
-    except ImportError as error:
-        raise MissingPackageError(
-            "language detection needs py3langid: pip install 'isoglot[search]' or 'isoglot[data]'"
-        ) from error
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

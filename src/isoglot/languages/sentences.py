@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 
 # sentencex takes time quadratic in the length of a line of Chinese or Japanese. The last sentences of a window are
 # found again in the next one, since the following text may belong to them.
@@ -28,12 +28,8 @@ def segments(text: str, lang: str) -> list[str]:
     >>> segments("Der Mond. Plan A\u00a0. Ende.", "de")
     ['Der Mond. ', 'Plan A\xa0. Ende.']
     """
-    try:
+    with needs("finding sentences needs sentencex", "search", "data"):
         from sentencex import segment
-    except ImportError as error:
-        raise MissingPackageError(
-            "finding sentences needs sentencex: pip install 'isoglot[search]' or 'isoglot[data]'"
-        ) from error
     code, plain = lang.partition("-")[0], text.translate(_BLANKS)
     starts: list[int] = []
     first, window = 0, _WINDOW

@@ -168,21 +168,31 @@ def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
             raise InputError(f"{spec}: no name before the equals sign; expected NAME=FOLDER")
         if not equals:
             given[number] = folder.resolve()
-        if (folder / "study.json").is_file():
-            prefix = f"{name} " if equals else ""
-            inner = sorted(path.parent for path in (folder / "runs").glob("*/run.json"))
-            if not inner:
-                raise InputError(f"{folder}: a study without finished runs; let it finish first")
-            inner.sort(key=lambda path: path.name != "base")
-            found += [(number, prefix + path.name.partition("-seed")[0], path) for path in inner]
-        elif (folder / "metrics.json").is_file():
-            found.append((number, name or folder.resolve().name, folder))
-        else:
-            raise InputError(f"{folder}: neither metrics.json nor study.json here; name folders that isoglot wrote")
+        found += [(number, called, inner) for called, inner in _runs_in(folder, name)]
     named = [(_apart(number, name, found, given), folder) for number, name, folder in found]
     if len(named) < 2:
         raise InputError("one run is not enough to compare; name two or more folders")
-    records = {folder: read_run(folder) or {} for _, folder in named}
+    _refuse_unlike([folder for _, folder in named])
+    return named
+
+
+def _runs_in(folder: Path, name: str) -> list[tuple[str, Path]]:
+    """The evaluations that isoglot wrote into a folder: one, or all of a study, with their names."""
+    if (folder / "study.json").is_file():
+        inner = sorted(path.parent for path in (folder / "runs").glob("*/run.json"))
+        if not inner:
+            raise InputError(f"{folder}: a study without finished runs; let it finish first")
+        inner.sort(key=lambda path: path.name != "base")
+        prefix = f"{name} " if name else ""
+        return [(prefix + path.name.partition("-seed")[0], path) for path in inner]
+    if (folder / "metrics.json").is_file():
+        return [(name or folder.resolve().name, folder)]
+    raise InputError(f"{folder}: neither metrics.json nor study.json here; name folders that isoglot wrote")
+
+
+def _refuse_unlike(folders: Sequence[Path]) -> None:
+    """Raise InputError if runs were measured on different benchmarks or with different lowest relevant grades."""
+    records = {folder: read_run(folder) or {} for folder in folders}
     sums = {folder: record.get("data", {}).get("benchmark") for folder, record in records.items()}
     known = {checksum: folder for folder, checksum in sums.items() if checksum}
     if len(known) > 1:
@@ -196,7 +206,6 @@ def run_folders(specs: Sequence[str]) -> list[tuple[str, Path]]:
             f"{' and '.join(map(str, lowest.values()))}: the lowest relevant grade is "
             f"{' and '.join(f'{grade:g}' for grade in lowest)} (relevant_from in run.json); evaluate all with the same"
         )
-    return named
 
 
 def _apart(number: int, name: str, found: list[tuple[int, str, Path]], given: dict[int, Path]) -> str:

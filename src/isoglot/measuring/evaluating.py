@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from isoglot.core.arguments import check_kind, check_number
+from isoglot.core.arguments import check_choice, check_kind, check_number
 from isoglot.core.errors import InputError
 from isoglot.core.run_record import read_run as read_record
 from isoglot.data.benchmarks.benchmark import Benchmark
@@ -110,8 +110,7 @@ def evaluate(
     check_kind("late", late, bool, "True or False")
     check_kind("in_context", in_context, bool, "True or False")
     check_kind("fair", fair, str, "none or balanced")
-    if fair not in ("none", "balanced"):
-        raise InputError(f"fair {fair!r}: expected one of none, balanced")
+    check_choice("fair", fair, ("none", "balanced"))
     if debias is not None:
         check_kind("debias", debias, Debias, "a correction, such as isoglot.encoders.load_debias opens")
     check_number("relevant_from", relevant_from, "a grade of 1 or more", lambda grade: grade >= 1)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isoglot.core.arguments import check_choice
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
 from isoglot.core.short_repr import few
@@ -172,8 +173,7 @@ def check_measure(setting: str, measure: str, there: Iterable[tuple[str, str]]) 
     Raises:
         InputError: an unknown setting or measure.
     """
-    if setting not in SETTINGS:
-        raise InputError(f"setting {setting!r}: expected one of {', '.join(SETTINGS)}")
+    check_choice("setting", setting, SETTINGS)
     names = list(dict.fromkeys(name for _, name in there))
     if measure not in names and measure not in _KNOWN:
         raise InputError(f"measure {measure!r}: no such measure; there are: {', '.join(names)}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.measuring.measures import average_precision, mean_per_query
-from isoglot.measuring.ranks import BLOCK_BYTES, Array, Floats, query_of, top_k
+from isoglot.measuring.ranks import Array, Floats, query_of, top_k
 
 _ENTRIES, _NUMBERS = 2**18, 2**22  # size limits of the arrays that compare groups of queries
 
@@ -119,15 +119,7 @@ def one_target_deletion(offsets: Array, ranks: Array, gold_langs: Array, languag
     return drops
 
 
-def mrc_at(
-    queries: Array,
-    candidates: Array,
-    groups: Array,
-    k: int,
-    *,
-    top: Array | None = None,
-    block_bytes: int = BLOCK_BYTES,
-) -> Floats:
+def mrc_at(queries: Array, candidates: Array, groups: Array, k: int, *, top: Array | None = None) -> Floats:
     """MRC@k: rank correlation of the scores of parallel queries (Mean Rank Correlation, arXiv 2509.06195).
 
     For two queries of a group: Spearman's rho between their scores for the union of their top k. A query's
@@ -139,13 +131,12 @@ def mrc_at(
         groups: integers (Q,), the same for parallel queries.
         k: cut-off.
         top: integers (Q, k), from `ranks.top_k`, if already computed.
-        block_bytes: memory for scores, as in `ranks.gold_ranks`.
 
     Raises:
         InputError: as in `ranks.top_k`, or `groups` has another length.
     """
     queries, candidates = np.asarray(queries, np.float32), np.asarray(candidates, np.float32)
-    top = top_k(queries, candidates, k, block_bytes=block_bytes) if top is None else top[:, :k]
+    top = top_k(queries, candidates, k) if top is None else top[:, :k]
 
     def scores(members: Array, union: Array) -> Array:
         # einsum sums all products in the same order, so equal candidates tie; BLAS may round them differently

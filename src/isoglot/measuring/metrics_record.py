@@ -42,37 +42,24 @@ def figures_record(
         return {name: mean for name, mean in found.items() if asked == set(languages) or mean == mean}
 
     settings = {setting: figures(setting, set(languages)) for setting in (MONO, CROSS, POOL)}
-    # Languages of queries: a pool may hold others, whose shares no same-language share is compared with.
-    asking = {
-        cell[0]
-        for (where, name), own in values.items()
-        if where == POOL
-        for cell, column in zip(own.cells, own.matrix.T, strict=True)
-        if not np.isnan(column).all()
-    }
     total = sum(candidates.values())
     shares = {lang: size / total for lang, size in candidates.items()} if total else {}
     if shares:
-        settings[POOL]["pool_share"] = mean_of(np.array([shares.get(lang, np.nan) for lang in sorted(asking)]))
-    per_language: dict[str, Any] = {
-        lang: {"candidates": candidates.get(lang), "pool_share": shares.get(lang)}
-        | {where: own for where in (MONO, CROSS, POOL) if (own := figures(where, {lang}))}
-        for lang in languages
-    }
-    pairs: dict[str, dict[str, float]] = {}
-    for (setting, measure), taken in values.items():
-        if setting in (MONO, CROSS) and measure in _PAIR_FIGURES:
-            for (x, y), mean in zip(taken.cells, means[setting, measure].tolist(), strict=True):
-                pairs.setdefault(f"{x}>{y}", {})[measure] = mean
+        asking = sorted(_asking(values))
+        settings[POOL]["pool_share"] = mean_of(np.array([shares.get(lang, np.nan) for lang in asking]))
     return {
         **settings,
-        "per_language": per_language,
+        "per_language": {
+            lang: {"candidates": candidates.get(lang), "pool_share": shares.get(lang)}
+            | {where: own for where in (MONO, CROSS, POOL) if (own := figures(where, {lang}))}
+            for lang in languages
+        },
         "slices": {
             name: {"languages": own, **{where: figures(where, set(own)) for where in (MONO, CROSS, POOL)}}
             for name, own in slices.items()
             if name not in ("all", *languages)
         },
-        "pairs": dict(sorted(pairs.items())),
+        "pairs": _pairs(values, means),
         "pair_summary": {
             measure: pair_summary(pair_matrix(values, languages, measure), languages)
             for measure in _PAIR_FIGURES
@@ -81,6 +68,27 @@ def figures_record(
         **_deletion(values, means),
         **_distraction(values, languages),
     }
+
+
+def _asking(values: AllValues) -> set[str]:
+    """Languages of the pool's queries; it may hold others, whose shares no same-language share is compared with."""
+    return {
+        cell[0]
+        for (where, _), own in values.items()
+        if where == POOL
+        for cell, column in zip(own.cells, own.matrix.T, strict=True)
+        if not np.isnan(column).all()
+    }
+
+
+def _pairs(values: AllValues, means: Mapping[tuple[str, str], Floats]) -> dict[str, dict[str, float]]:
+    """Means by pair of query and passage language."""
+    pairs: dict[str, dict[str, float]] = {}
+    for (setting, measure), own in values.items():
+        if setting in (MONO, CROSS) and measure in _PAIR_FIGURES:
+            for (x, y), mean in zip(own.cells, means[setting, measure].tolist(), strict=True):
+                pairs.setdefault(f"{x}>{y}", {})[measure] = mean
+    return dict(sorted(pairs.items()))
 
 
 def pair_matrix(values: AllValues, languages: tuple[str, ...], measure: str) -> Floats:

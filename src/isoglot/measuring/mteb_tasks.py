@@ -13,19 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.benchmarks.download import REVISIONS, SHA256, fetch_lareqa
 from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.languages.table import parse_codes
 from isoglot.measuring.mteb_results import POOLED, TASK_NAMES, mteb_code
 
-try:
+with needs("MTEB tasks need mteb", "mteb"):
     from datasets import Dataset
     from mteb import TaskMetadata
     from mteb.abstasks import AbsTaskRetrieval
-except ModuleNotFoundError as error:
-    raise MissingPackageError("MTEB tasks need mteb; install it with: pip install 'isoglot[mteb]'") from error
 
 SPLIT = "test"
 MAIN = "map_at_1000"

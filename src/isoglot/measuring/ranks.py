@@ -117,14 +117,7 @@ def top_k(queries: Array, candidates: Array, k: int, *, block_bytes: int = BLOCK
     Raises:
         InputError: k < 1 or no candidates, shapes that disagree, or a vector that is not finite.
     """
-    queries, candidates = _vectors(queries, candidates)
-    n = len(candidates)
-    if min(k, n) < 1:
-        raise InputError(f"cannot take the best {k} of {n} candidates; both must be at least 1")
-    top = np.empty((len(queries), min(k, n)), np.int32)
-    for start, scores in score_blocks(queries, candidates, block_bytes):
-        _best(scores, np.arange(n), top[start : start + len(scores)])
-    return top
+    return top_k_scored(queries, candidates, k, block_bytes=block_bytes)[0]
 
 
 def top_k_scored(

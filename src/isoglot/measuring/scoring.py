@@ -106,7 +106,6 @@ def score_run(
     runs: Path | Mapping[str, Path],
     *,
     own_language: bool = False,
-    name: str | None = None,
     relevant_from: float = 1,
 ) -> Evaluation:
     """Score one TREC run, or one run per query language.
@@ -116,7 +115,6 @@ def score_run(
         runs: the run; or runs by query language, whose ids may lack the language prefix (as MIRACL's own do).
         own_language: each query was searched only among the passages in its language, so only the monolingual
             setting can be scored. Assumed when several runs by language list no other passages.
-        name: of the run, for reports; the stems of the files when None.
         relevant_from: as in `score_ranks`.
 
     Raises:
@@ -134,7 +132,7 @@ def score_run(
         benchmark,
         run.ranks,
         None if run.alone else run.share,
-        name=name or ",".join(path.stem for path in files),
+        name=",".join(path.stem for path in files),
         settings=(MONO,) if run.alone else (MONO, CROSS, POOL),
         depth=None if run.complete else run.depth,
         notes=(*run.notes, *own_notes) if run.alone else run.notes,

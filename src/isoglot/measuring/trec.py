@@ -44,36 +44,52 @@ def write_trec(
         InputError: as in `require_trec_ids`.
     """
     require_trec_ids(benchmark)
-    label, query_ids, passage_ids = label_of(name), benchmark.queries.ids, benchmark.candidates.ids
-    langs = benchmark.candidates.lang
-    gold_query = query_of(benchmark.gold_offsets)
-    gold_lang = langs[benchmark.gold]
-    measured = set(gold_lang[gold_lang == benchmark.queries.lang[gold_query]].tolist())
     written = []
     for setting in ("monolingual", "multilingual"):
         own = setting == "monolingual"
         run, qrels = folder / f"{setting}.run", folder / f"{setting}.qrels"
         with atomic_write(qrels) as temporary, temporary.open("w", encoding="utf-8") as out:
-            for q, c, grade in zip(gold_query, benchmark.gold, benchmark.grades, strict=True):
-                if not own or langs[c] == benchmark.queries.lang[q]:
-                    out.write(f"{trec_id(query_ids[q])} 0 {trec_id(passage_ids[c])} {grade:g}\n")
-            # Without a line in the qrels, trec_eval would leave queries without relevant passages out of its means.
-            for q in np.flatnonzero(np.diff(benchmark.gold_offsets) == 0):
-                asked = benchmark.queries.lang[q]
-                if not own or asked in measured:
-                    first = int(np.argmax(langs == asked))
-                    out.write(f"{trec_id(query_ids[q])} 0 {trec_id(passage_ids[first])} 0\n")
+            out.writelines(_qrels_lines(benchmark, own))
         with atomic_write(run) as temporary, temporary.open("w", encoding="utf-8") as out:
-            for asking, pool in _parts(benchmark, own):
-                k = min(depth, len(pool)) if depth else len(pool)
-                for first in range(0, len(asking), 256):
-                    some = asking[first : first + 256]
-                    top, scores = top_k_scored(queries[some], candidates[pool], k)
-                    for q, found, values in zip(some, pool[top], strictly_falling(scores), strict=True):
-                        ids = (passage_ids[c] for c in found)
-                        out.writelines(run_lines(query_ids[q], ids, values, label))
+            out.writelines(_run_lines(benchmark, queries, candidates, own, depth, label_of(name)))
         written += [run, qrels]
     return written
+
+
+def _qrels_lines(benchmark: Benchmark, own: bool) -> Iterator[str]:
+    """Yield the judgements; with `own`, those of passages in the query's language."""
+    query_ids, passage_ids = benchmark.queries.ids, benchmark.candidates.ids
+    langs, asked = benchmark.candidates.lang, benchmark.queries.lang
+    gold_query = query_of(benchmark.gold_offsets)
+    for q, c, grade in zip(gold_query, benchmark.gold, benchmark.grades, strict=True):
+        if not own or langs[c] == asked[q]:
+            yield f"{trec_id(query_ids[q])} 0 {trec_id(passage_ids[c])} {grade:g}\n"
+    # Without a line in the qrels, trec_eval would leave queries without relevant passages out of its means.
+    gold_lang = langs[benchmark.gold]
+    measured = set(gold_lang[gold_lang == asked[gold_query]].tolist())
+    for q in np.flatnonzero(np.diff(benchmark.gold_offsets) == 0):
+        if not own or asked[q] in measured:
+            first = int(np.argmax(langs == asked[q]))
+            yield f"{trec_id(query_ids[q])} 0 {trec_id(passage_ids[first])} 0\n"
+
+
+def _run_lines(
+    benchmark: Benchmark,
+    queries: NDArray[np.float32],
+    candidates: NDArray[np.float32],
+    own: bool,
+    depth: int,
+    label: str,
+) -> Iterator[str]:
+    """Yield the best `depth` candidates of every query; with `own`, in the query's language."""
+    for asking, pool in _parts(benchmark, own):
+        k = min(depth, len(pool)) if depth else len(pool)
+        for first in range(0, len(asking), 256):
+            some = asking[first : first + 256]
+            top, scores = top_k_scored(queries[some], candidates[pool], k)
+            for q, found, values in zip(some, pool[top], strictly_falling(scores), strict=True):
+                ids = (benchmark.candidates.ids[c] for c in found)
+                yield from run_lines(benchmark.queries.ids[q], ids, values, label)
 
 
 def run_lines(query: str, ids: Iterable[str], scores: NDArray[np.float32], label: str) -> Iterator[str]:

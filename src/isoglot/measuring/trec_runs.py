@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from isoglot.core.problems import Problems
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.records import table_rows
 from isoglot.measuring.rank_scoring import TOP
-from isoglot.measuring.ranks import GoldRanks
+from isoglot.measuring.ranks import Floats, GoldRanks
 
 _REMEDY = "Expected six columns: query, Q0, passage, rank, score, name; with the benchmark's own ids."
 
@@ -133,44 +133,66 @@ def _ranked(
 ) -> RunRanks:
     """Ranks of the entries found for each query; `own_language` is None if the entries have to show it."""
     langs, gold, offsets = benchmark.candidates.lang, benchmark.gold, benchmark.gold_offsets
-    within, pooled = np.full(len(gold), np.inf), np.full(len(gold), np.inf)
+    within, pooled = np.full((2, len(gold)), np.inf)
     share = np.full(len(found), np.nan)
     k = min(TOP, len(langs))
     top = np.full((len(found), k), -1, np.int32)
     ties, outside, strangers = 0, False, 0
     for q, entries in enumerate(found):
         places = np.array([entry.place for entry in entries], np.int64)
-        scores = np.array([entry.score for entry in entries])
         asked = benchmark.queries.lang[q]
         lang_of = np.where(places < 0, asked, langs[places]) if len(places) else np.empty(0, langs.dtype)
         strangers += int((places < 0).sum())
         outside = outside or bool((lang_of != asked).any())
         if len(places) >= k:
             share[q], top[q] = (lang_of == asked)[:TOP].mean(), places[:k]
-        rank = {int(candidate): number for number, candidate in enumerate(places)}
-        counted: set[int] = set()
-        for entry in range(offsets[q], offsets[q + 1]):
-            place = rank.get(int(gold[entry]))
-            if place is None:
-                continue
-            pooled[entry] = place + 1
-            within[entry] = 1 + int((lang_of[:place] == langs[gold[entry]]).sum())
-            equal = set(np.flatnonzero(scores == scores[place]).tolist()) - {place} - counted
-            ties += len(equal)
-            counted.add(place)
+        place_of = {candidate: place for place, candidate in enumerate(places.tolist())}
+        relevant = range(offsets[q], offsets[q + 1])
+        listed = {g: place for g in relevant if (place := place_of.get(int(gold[g]))) is not None}
+        for g, place in listed.items():
+            pooled[g] = place + 1
+            within[g] = 1 + int((lang_of[:place] == langs[gold[g]]).sum())
+        ties += _ties(listed.values(), np.array([entry.score for entry in entries]))
     lengths = np.array([len(entries) for entries in found])
     alone = not outside if own_language is None else own_language
     sizes = np.bincount(langs, minlength=len(benchmark.languages))[benchmark.queries.lang]
     pools = sizes if alone else np.full(len(found), len(langs))
-    depth, complete = int(lengths[lengths > 0].min()), bool((lengths == pools).all()) and not strangers
+    complete = bool((lengths == pools).all()) and not strangers
+    return RunRanks(
+        GoldRanks(offsets, gold, within, pooled, ties),
+        share,
+        top if (top >= 0).all() else None,
+        int(lengths[lengths > 0].min()),
+        alone,
+        complete,
+        outside,
+        (*(() if complete else (_on_depth(lengths, pools, strangers),)), *_on_ids(lengths, unjudged, strangers)),
+    )
+
+
+def _ties(places: Iterable[int], scores: Floats) -> int:
+    """Number of pairs of a relevant candidate, at one of these places of a list, and another one of the same score."""
+    ties, counted = 0, set[int]()
+    for place in places:
+        equal = set(np.flatnonzero(scores == scores[place]).tolist())
+        ties += len(equal - {place} - counted)
+        counted.add(place)
+    return ties
+
+
+def _on_depth(lengths: NDArray[np.int64], pools: NDArray[np.int64], strangers: int) -> str:
+    """The note on a run that does not list the whole pool."""
+    sizes = f"{pools.min()} to {pools.max()}" if pools.min() < pools.max() else str(pools.max())
+    return (
+        f"scored from a run of {lengths[lengths > 0].min()} to {lengths.max()} passages per query, of "
+        f"{'a larger pool' if strangers else sizes}: a relevant passage "
+        "beyond them counts as never found, so mAP, recall beyond that depth and MRR are lower bounds"
+    )
+
+
+def _on_ids(lengths: NDArray[np.int64], unjudged: list[str], strangers: int) -> list[str]:
+    """Notes on queries and passages that only the run has, or only the benchmark."""
     notes = []
-    if not complete:
-        of = f"{pools.min()} to {pools.max()}" if alone and pools.min() < pools.max() else str(pools.max())
-        pool = "a larger pool" if strangers else of
-        notes.append(
-            f"scored from a run of {depth} to {lengths.max()} passages per query, of {pool}: a relevant passage "
-            "beyond them counts as never found, so mAP, recall beyond that depth and MRR are lower bounds"
-        )
     missing = int((lengths == 0).sum())
     if missing:
         notes.append(
@@ -186,6 +208,4 @@ def _ranked(
             f"{strangers} lines of the run name passages that are not in the pool here: they keep their ranks and "
             "count as not relevant, as in trec_eval"
         )
-    ranks = GoldRanks(offsets, gold, within, pooled, ties)
-    best = top if (top >= 0).all() else None
-    return RunRanks(ranks, share, best, depth, alone, complete, outside, tuple(notes))
+    return notes

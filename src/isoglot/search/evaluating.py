@@ -127,6 +127,24 @@ def _searched(
     within, pooled = np.full((2, len(benchmark.gold)), np.inf)
     share = np.full(len(benchmark.queries), np.nan)
     top: list[NDArray[np.int64]] = []
+    for side, q, hits in _all_hits(searcher, benchmark, depth, how, vectors):
+        listed = places.of(hits)[:depth]
+        entries = np.arange(benchmark.gold_offsets[q], benchmark.gold_offsets[q + 1])
+        if side is None:
+            pooled[entries] = _ranks(listed, benchmark.gold[entries])
+            top.append(listed[:TOP])
+            if len(listed):
+                share[q] = np.mean(benchmark.candidates.lang[listed[:TOP]] == benchmark.queries.lang[q])
+        else:
+            own = entries[gold_lang[entries] == side]
+            within[own] = _ranks(listed, benchmark.gold[own])
+    return within, pooled, share, top
+
+
+def _all_hits(
+    searcher: Searcher, benchmark: Benchmark, depth: int, how: dict[str, Any], vectors: Vectors | None
+) -> Iterator[tuple[int | None, int, list[Hit]]]:
+    """Yield (number of the language searched, None for the whole index; number of the query; hits)."""
     sides = [None, *range(len(benchmark.languages))]
     with Progress("searches", len(sides) * len(benchmark.queries)) as progress:
         for side in sides:
@@ -136,18 +154,8 @@ def _searched(
                 given = None if vectors is None else vectors[first : first + BATCH]
                 found = searcher.search_many(texts, k=depth, langs=langs, vectors=given, **how)
                 for q, hits in enumerate(found, first):
-                    listed = places.of(hits)[:depth]
-                    entries = np.arange(benchmark.gold_offsets[q], benchmark.gold_offsets[q + 1])
-                    if side is None:
-                        pooled[entries] = _ranks(listed, benchmark.gold[entries])
-                        top.append(listed[:TOP])
-                        if len(listed):
-                            share[q] = np.mean(benchmark.candidates.lang[listed[:TOP]] == benchmark.queries.lang[q])
-                    else:
-                        own = entries[gold_lang[entries] == side]
-                        within[own] = _ranks(listed, benchmark.gold[own])
+                    yield side, q, hits
                 progress.advance(len(texts))
-    return within, pooled, share, top
 
 
 def passage_documents(benchmark: Benchmark | StreamedCorpus, *, in_context: bool = False) -> Iterator[dict[str, str]]:

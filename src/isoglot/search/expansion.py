@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from isoglot.core.arguments import check_choice
 from isoglot.core.chat_completions import complete, json_object, without_thoughts
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
@@ -63,8 +64,7 @@ class Expander:
         timeout: float = 20.0,
         cache: Path | None = None,
     ) -> None:
-        if strategy not in STRATEGIES:
-            raise InputError(f"strategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
+        check_choice("strategy", strategy, STRATEGIES)
         if not re.match(r"https?://[^/]", endpoint):
             raise InputError(f"endpoint {endpoint!r}: expected the URL of an OpenAI-compatible API (http://HOST/v1)")
         if "@" in endpoint.split("/")[2]:

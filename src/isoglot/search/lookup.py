@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from isoglot.core.arguments import check_kind, check_whole
 from isoglot.core.errors import InputError
+from isoglot.encoders.embedder import Vectors
 from isoglot.languages.table import given_codes
 from isoglot.search.filters.checking import Fields, checked_filter, field_named
 from isoglot.search.filters.tree import Filter
@@ -135,10 +136,7 @@ class Lookup:
             InputError: the number is not 0 to 20.
         """
         check_whole("neighbours", number, 0, most=MOST_NEIGHBOURS)
-        found = self._index.passage(id)
-        if found is None:
-            raise NoPassageError(id)
-        return _around(self._index.document(found[0].document), id, number)
+        return _around(self._index.document(self._passage(id)[0].document), id, number)
 
     def neighbours_of(self, hits: Sequence[Hit], number: int = 1) -> dict[str, Neighbours]:
         """Return the neighbours of each hit, by its id; each document is read once.
@@ -156,6 +154,12 @@ class Lookup:
             if hit.document not in read:
                 read[hit.document] = self._index.document(hit.document)
         return {hit.id: _around(read[hit.document], hit.id, number) for hit in hits}
+
+    def _passage(self, id: str) -> tuple[Passage, Vectors]:
+        found = self._index.passage(id)
+        if found is None:
+            raise NoPassageError(id)
+        return found
 
     def close(self) -> None:
         """Close the index; a `with` block does so at its end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Literal, get_args
 
-from isoglot.core.arguments import check_kind, check_number, check_whole
+from isoglot.core.arguments import check_choice, check_kind, check_number, check_whole
 from isoglot.core.errors import InputError
 
 Mode = Literal["dense", "lexical", "hybrid"]
@@ -26,10 +26,8 @@ def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
     if not query.strip() or len(query) > LONGEST_QUERY:
         raise InputError(f"the query has {len(query.strip())} characters; expected 1 to {LONGEST_QUERY}")
     check_whole("k", k, 1, most=LARGEST_K)
-    if mode not in get_args(Mode):
-        raise InputError(f"mode {mode!r}: expected one of {', '.join(get_args(Mode))}")
-    if fair not in get_args(Fair):
-        raise InputError(f"fair {fair!r}: expected one of {', '.join(get_args(Fair))}")
+    check_choice("mode", mode, get_args(Mode))
+    check_choice("fair", fair, get_args(Fair))
     check_number("quota", quota, "0 to 1", lambda share: 0 <= share <= 1)
 
 

@@ -24,7 +24,7 @@ from isoglot.search.hit import Hit, to_hit
 from isoglot.search.index.about import About
 from isoglot.search.index.encoder_check import gives, open_like, refuse_unlike
 from isoglot.search.index.protocol import Index
-from isoglot.search.lookup import Lookup, NoPassageError
+from isoglot.search.lookup import Lookup
 from isoglot.search.query_encoding import QueryEncoder, as_rows, query_code
 from isoglot.search.request import SearchRequest, SearchSettings, SimilarSettings
 from isoglot.search.reranking import Rerankers
@@ -291,10 +291,7 @@ class Searcher(Lookup):
             NoPassageError: there is no such passage.
             InputError: as `search`.
         """
-        found = self._index.passage(id)
-        if found is None:
-            raise NoPassageError(id)
-        passage, vector = found
+        passage, vector = self._passage(id)
         there = SimilarSettings.__annotations__
         if wrong := sorted(set(how) - set(there)):
             raise InputError(f"more_like takes no {', '.join(wrong)}; expected some of {', '.join(sorted(there))}")

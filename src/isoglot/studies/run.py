@@ -131,24 +131,13 @@ def study(
     found = overlap(rows, benchmark)
     if not settings.allow_overlap:
         refuse_overlap(found, benchmark.name)
-    plan: list[tuple[str, int | None, TrainSettings | None]] = [(BASE, None, None)]
-    for seed in settings.seeds:
-        for text in settings.regimes:
-            sampling = parse_regime(text, settings.train.sampling)
-            plan.append((sampling.name, seed, replace(settings.train, sampling=sampling, seed=seed)))
-            # Fail now if the rows cannot fill this regime's batches, not after the runs before it have finished.
-            HybridBatchSampler(rows.table, sampling, settings.train.batch_size)
+    plan = _plan(settings, rows)
     runs = []
     top = {}
-    for number, (regime, run_seed, train_settings) in enumerate(plan, 1):
-        label = regime if run_seed is None else f"{regime}, seed {run_seed}"
-        runs.append(
-            Run(
-                regime,
-                run_seed,
-                _run(rows, benchmark, folder, settings, label, f"[{number}/{len(plan)}]", train_settings),
-            )
-        )
+    for number, (regime, seed, training) in enumerate(plan, 1):
+        label = regime if seed is None else f"{regime}, seed {seed}"
+        counter = f"[{number}/{len(plan)}]"
+        runs.append(Run(regime, seed, _run(rows, benchmark, folder, settings, label, counter, training)))
         hits = None if regime in top else load_hits(_home(folder, label), benchmark)
         if hits is not None:
             top[regime] = hits
@@ -181,6 +170,21 @@ def study(
         inputs=dict(inputs),
     )
     return Study(runs, comparisons, report, headline_rows(facts), folder)
+
+
+def _plan(settings: StudySettings, rows: Prepared) -> list[tuple[str, int | None, TrainSettings | None]]:
+    """Return the name, seed and training of each run, the base model first.
+
+    Raises:
+        InputError: the rows cannot fill a regime's batches; known now, not after the runs before it have finished.
+    """
+    plan: list[tuple[str, int | None, TrainSettings | None]] = [(BASE, None, None)]
+    for seed in settings.seeds:
+        for text in settings.regimes:
+            sampling = parse_regime(text, settings.train.sampling)
+            HybridBatchSampler(rows.table, sampling, settings.train.batch_size)
+            plan.append((sampling.name, seed, replace(settings.train, sampling=sampling, seed=seed)))
+    return plan
 
 
 def _run(

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from isoglot.core.errors import IsoglotError
+from isoglot.core.errors import IsoglotError, first_line
 from isoglot.training.processes import world_size
 from isoglot.training.settings import TrainSettings
 from isoglot.training.trainer import HybridTrainer
@@ -38,7 +38,7 @@ def run_steps(trainer: HybridTrainer, last: Path | None, folder: Path, settings:
             raise _out_of_memory(settings) from error
         if world_size() > 1 and (isinstance(error, distributed.DistError) or "gloo" in str(error)):
             raise IsoglotError(
-                f"another process of this training died or does not answer ({str(error).splitlines()[0]}); look at "
+                f"another process of this training died or does not answer ({first_line(error)}); look at "
                 "what it wrote, then start all again with `resume`"
             ) from error
         raise

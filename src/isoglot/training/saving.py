@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 
-from isoglot.core.errors import IsoglotError
+from isoglot.core.errors import IsoglotError, first_line
 from isoglot.core.files import write_text
 from isoglot.encoders.adapters import holds_own_adapter, merge_adapter, remove_adapter, write_adapter
 from isoglot.encoders.loading import backbone_of
@@ -101,6 +101,6 @@ def save_model(model: SentenceTransformer, folder: Path, base: str, settings: Tr
         write_text(folder / "README.md", card)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise IsoglotError(
-            f"{folder}: the model could not be written ({str(error).splitlines()[0]}); is the disk full? "
+            f"{folder}: the model could not be written ({first_line(error)}); is the disk full? "
             "Make room, then `resume`"
         ) from error

@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 from torch import distributed
 from transformers import TrainerCallback
 
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError, IsoglotError, first_line
 from isoglot.core.files import read_json
 from isoglot.data.benchmarks.benchmark import Benchmark, from_rows
 from isoglot.data.big_arrays import Room
@@ -159,7 +159,7 @@ class Selection(TrainerCallback):  # type: ignore[misc]
             save_trainable(model, self.best_weights)
         except (OSError, SafetensorError, IsoglotError) as error:
             raise IsoglotError(
-                f"{self.best_weights}: the best weights could not be written ({str(error).splitlines()[0]}); is the "
+                f"{self.best_weights}: the best weights could not be written ({first_line(error)}); is the "
                 "disk full? Make room, then `resume` goes on from the last complete checkpoint"
             ) from error
 

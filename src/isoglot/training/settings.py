@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Group, Parameter
 
-from isoglot.core.arguments import check_kind, check_number, check_whole, settle
+from isoglot.core.arguments import check_choice, check_kind, check_number, check_whole, settle
 from isoglot.core.errors import InputError
 from isoglot.encoders.devices import TrainPrecision
 from isoglot.training.sampling.regimes import Sampling
@@ -179,8 +179,7 @@ class TrainSettings:
             ("precision", self.precision, get_args(TrainPrecision)),
             ("gradient_wire", self.gradient_wire, get_args(Wire)),
         ):
-            if value not in allowed:
-                raise InputError(f"{name} {value!r}: expected one of {', '.join(allowed)}")
+            check_choice(name, value, allowed)
         if self.lora is not None and not self.lora.merge and self.token_table != "freeze":
             raise InputError(
                 f"embeddings {self.token_table}: an adapter holds no token table; give `lora.merge`, or leave it frozen"

@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformerTrainer
 from torch import distributed
 from transformers import PrinterCallback
 
-from isoglot.core.errors import IsoglotError
+from isoglot.core.errors import IsoglotError, first_line
 from isoglot.training.checkpoints import WEIGHTS, keep_newest, load_trainable, mark_complete, save_trainable
 from isoglot.training.collator import PairInputs
 from isoglot.training.interruption import Interruption
@@ -193,7 +193,7 @@ class HybridTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             # torch and safetensors report a full disk with their own exception types.
             shutil.rmtree(folder, ignore_errors=True)
             raise IsoglotError(
-                f"{folder}: the checkpoint could not be written ({str(error).splitlines()[0]}); is the disk full? "
+                f"{folder}: the checkpoint could not be written ({first_line(error)}); is the disk full? "
                 "Make room, then `resume` goes on from the last complete checkpoint"
             ) from error
         if self.args.world_size > 1:

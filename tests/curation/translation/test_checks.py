@@ -26,4 +26,4 @@ ZH = "船闸管理员在黎明时分打开闸门，那时第一批驳船从北�
     ],
 )
 def test_what_is_wrong_with_a_translation(source, made, target, fault):
-    assert translation_fault(source, made, "en", target) == fault
+    assert translation_fault(source, made, target) == fault

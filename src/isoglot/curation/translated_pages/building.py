@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -103,6 +103,7 @@ def _page_rows(
     cut: Cut,
     embed: Embed | None,
 ) -> None:
+    """Add a page's rows and outcomes to `found`."""
     read: dict[str, Page] = {}
     for lang, file in versions.items():
         try:
@@ -115,25 +116,10 @@ def _page_rows(
         found.outcomes += [Outcome(page, lang, "", None, "page in one language only") for lang in read]
         return
     pivot = settings.pivot if settings.pivot in read else max(read, key=lambda lang: len(read[lang].sections))
-    names = _names(read[pivot].sections)
-    groups: dict[str, dict[str, tuple[Section, str]]] = defaultdict(dict)
-    for number, section in enumerate(read[pivot].sections):
-        groups[names[number]][pivot] = (section, _PIVOT)
-    for lang in sorted(read.keys() - {pivot}):
-        own = read[lang].sections
-        matches = align(read[pivot].sections, own, embed=embed, threshold=settings.threshold)
-        for match in matches:
-            groups[names[match.original]][lang] = (own[match.translation], match.how)
-        for number in set(range(len(own))) - {match.translation for match in matches}:
-            # A section missing from the original may exist in several translations, matched by its identifier.
-            ident = own[number].ident
-            if ident and ident not in groups:
-                groups[f"+{ident}"].setdefault(lang, (own[number], "identifier"))
-            else:
-                title = own[number].title
-                found.outcomes.append(Outcome(page, lang, title, None, "no counterpart in the original"))
+    groups, alone = _grouped(read, pivot, embed, settings.threshold)
+    found.outcomes += [Outcome(page, lang, title, None, "no counterpart in the original") for lang, title in alone]
     for name, members in groups.items():
-        original = members.get(pivot, (None, ""))[0]
+        original = members[pivot][0] if pivot in members else None
         for lang, (section, how) in members.items():
             row = section_row(page, name.removeprefix("+"), lang, section, read[lang].title, original, settings, cut)
             if isinstance(row, str):
@@ -142,6 +128,35 @@ def _page_rows(
             found.outcomes.append(Outcome(page, lang, name.removeprefix("+"), how, None))
             found.rows.append(row)
             found.pages[row.group] = page
+
+
+def _grouped(
+    read: Mapping[str, Page], pivot: str, embed: Embed | None, threshold: float
+) -> tuple[dict[str, dict[str, tuple[Section, str]]], list[tuple[str, str]]]:
+    """Align the versions of a page with the pivot's.
+
+    Returns:
+        Name of a section -> language -> section and how it was aligned, with `+` before the names of sections that the
+        pivot lacks; and (language, title) of each section without a counterpart.
+    """
+    names = _names(read[pivot].sections)
+    groups: dict[str, dict[str, tuple[Section, str]]] = defaultdict(dict)
+    alone: list[tuple[str, str]] = []
+    for name, section in zip(names, read[pivot].sections, strict=True):
+        groups[name][pivot] = (section, _PIVOT)
+    for lang in sorted(read.keys() - {pivot}):
+        own = read[lang].sections
+        matches = align(read[pivot].sections, own, embed=embed, threshold=threshold)
+        for match in matches:
+            groups[names[match.original]][lang] = (own[match.translation], match.how)
+        for number in set(range(len(own))) - {match.translation for match in matches}:
+            # A section missing from the original may exist in several translations, matched by its identifier.
+            ident = own[number].ident
+            if ident and ident not in groups:
+                groups[f"+{ident}"].setdefault(lang, (own[number], "identifier"))
+            else:
+                alone.append((lang, own[number].title))
+    return groups, alone
 
 
 def _no_rows(found: DocsRows) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import PurePosixPath
 
 from isoglot.curation.translated_pages.codes import folder_code
@@ -190,19 +191,7 @@ def _with_originals(pattern: str, pages: Pages, files: list[str], pivot: str) ->
     if pattern.startswith("{path}/"):
         return Layout((pattern, pattern.replace("/{lang}", "")), guessed=True)
     inside = {file for versions in pages.values() for file in versions.values()}
-    outside = [without_ending(file).split("/") for file in files if file not in inside]
-    by_name: dict[str, list[list[str]]] = defaultdict(list)
-    for path in pages:
-        parts = path.split("/")
-        by_name[parts[-1]].append(parts)
-    explained: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for original in outside:
-        for translation in by_name.get(original[-1], ())[:_SAME_NAME]:
-            same = 0
-            while same < min(len(original), len(translation)) and original[-1 - same] == translation[-1 - same]:
-                same += 1
-            places = ("/".join(original[:-same]), "/".join(translation[:-same]))
-            explained[places].add("/".join(translation))
+    explained = _explained([without_ending(file) for file in files if file not in inside], pages)
     for (there, here), paths in sorted(explained.items(), key=lambda entry: (-len(entry[1]), entry[0])):
         below = sum(path.startswith(f"{here}/") or not here for path in pages)
         if len(paths) >= _LEAST_EXPLAINED * below:
@@ -210,3 +199,19 @@ def _with_originals(pattern: str, pages: Pages, files: list[str], pivot: str) ->
             own = pattern.replace("{path}", f"{here}/{{path}}" if here else "{path}")
             return Layout((own, (f"{there}/{{path}}" if there else "{path}") + ending), guessed=True)
     return None
+
+
+def _explained(outside: Iterable[str], pages: Iterable[str]) -> dict[tuple[str, str], set[str]]:
+    """Return (folder of originals, folder of translations) -> the pages in the latter that have one in the former."""
+    by_name: dict[str, list[list[str]]] = defaultdict(list)
+    for path in pages:
+        parts = path.split("/")
+        by_name[parts[-1]].append(parts)
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for file in outside:
+        original = file.split("/")
+        for translation in by_name.get(original[-1], ())[:_SAME_NAME]:
+            ends = zip(reversed(original), reversed(translation), strict=False)
+            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+            found["/".join(original[:-same]), "/".join(translation[:-same])].add("/".join(translation))
+    return found

@@ -16,7 +16,7 @@ _LEAST_DISTINCT = 0.3  # distinct 4-grams per letter: fewer mean a loop
 _HEAVY = {"Han": 3.0, "Hiragana": 2.0, "Katakana": 2.0, "Hangul": 2.0}
 
 
-def translation_fault(source: str, translation: str, source_lang: str, target_lang: str) -> str | None:
+def translation_fault(source: str, translation: str, target_lang: str) -> str | None:
     """Return what is wrong with a translation, or None.
 
     Names may stay untranslated: a short text that reads like a name may be the same in both languages.
@@ -24,7 +24,7 @@ def translation_fault(source: str, translation: str, source_lang: str, target_la
     if not any(map(str.isalpha, translation)):
         return "no words"
     if normalise(source) == normalise(translation) or (
-        len(source.encode()) >= _SHORT_BYTES and _near(source, translation)
+        len(source.encode()) >= _SHORT_BYTES and jaccard(source, translation) >= NEAR
     ):
         return None if _names_only(source) else "the source, copied"
     if _loops(translation) and not _loops(source):
@@ -49,10 +49,6 @@ def weight(text: str) -> float:
     (6.0, 6.0)
     """
     return sum(_HEAVY.get(script_of(char) or "", 1.0) for char in text if char.isalnum())
-
-
-def _near(source: str, translation: str) -> bool:
-    return jaccard(source, translation) >= NEAR
 
 
 def _names_only(text: str) -> bool:

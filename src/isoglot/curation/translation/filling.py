@@ -106,7 +106,7 @@ def _fault(row: Row, target: str, texts: dict[str, str]) -> str | None:
     for key in ("query", "passage", "title"):
         source, made = getattr(row, key), texts.get(key)
         if source and made is not None:
-            fault = translation_fault(source, made, row.lang, target)
+            fault = translation_fault(source, made, target)
             if fault and key != "title":
                 return f"{key}: {fault}"
     return None

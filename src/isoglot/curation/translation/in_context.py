@@ -49,7 +49,7 @@ def queries_in_context(
     queries: list[str | None] = []
     for (query, _), document in zip(pairs, documents, strict=True):
         lines = [line.strip() for line in next(made).split("\n") if line.strip()] if document else []
-        good = len(lines) == 2 and translation_fault(query, lines[0], source, target) is None
+        good = len(lines) == 2 and translation_fault(query, lines[0], target) is None
         queries.append(lines[0] if good else None)
     return queries
 

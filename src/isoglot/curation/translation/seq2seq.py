@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError, MissingPackageError, first_line
 from isoglot.curation.language_model.answer_cache import AnswerStore, key_of
 from isoglot.curation.translation.language_codes import model_codes
 from isoglot.encoders.hub_access import require_hub
@@ -54,10 +54,10 @@ class Seq2Seq:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(path, revision=revision or None)
             model: Any = AutoModelForSeq2SeqLM.from_pretrained(path, revision=revision or None)
         except ImportError as error:
-            raise MissingPackageError(f"{name}: its tokenizer needs another package ({_first(error)})") from error
+            raise MissingPackageError(f"{name}: its tokenizer needs another package ({first_line(error)})") from error
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
-                f"{name}: not a sequence-to-sequence model ({_first(error)}); give a folder or Hub id such as "
+                f"{name}: not a sequence-to-sequence model ({first_line(error)}); give a folder or Hub id such as "
                 "facebook/nllb-200-distilled-600M, or the address of an endpoint"
             ) from error
         chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -221,7 +221,3 @@ def _sentences(text: str, lang: str) -> list[str]:
     if len(text.encode()) < 200:
         return [text]
     return [sentence.strip() for sentence in segments(text, lang) if sentence.strip()] or [text]
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,15 +48,11 @@ def load_beir(
     queries, no_queries = _texts(_file(folder, "queries.jsonl"), problems, usual)
     path = _qrels(folder, split)
     answers: dict[str, dict[str, float]] = {}
-    for line, query, passage, grade in judgements(path, problems):
-        if query in no_queries or passage in no_passages:
-            continue
-        if query not in queries:
-            problems.add(path, line, f"query {query!r} is not in queries.jsonl")
-        elif passage not in passages:
-            problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
-        else:
+    for line, query, passage, grade in _judged(path, problems, queries, no_queries):
+        if passage in passages:
             answers.setdefault(query, {})[passage] = grade
+        elif passage not in no_passages:
+            problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
     if not answers and not problems.count:
         problems.add(path, None, "judges no query")
     problems.raise_if_any(_REMEDY)
@@ -153,44 +149,24 @@ def stream_beir(
     problems, usual = Problems(), _only(langs)
     queries, no_queries = _texts(_file(folder, "queries.jsonl"), problems, usual)
     path = _qrels(folder, split)
-    judged: dict[str, dict[str, tuple[int, float]]] = {}
-    for line, query, passage, grade in judgements(path, problems):
-        if query in no_queries:
-            continue
-        if query not in queries:
-            problems.add(path, line, f"query {query!r} is not in queries.jsonl")
-        else:
-            judged.setdefault(query, {})[passage] = line, grade
-    wanted = {passage for found in judged.values() for passage in found}
-    lang_of: dict[str, str] = {}
-    available: set[str] = set()
-    no_passages: set[str] = set()
-    for _, key, lang, _, _ in _entries(_file(folder, "corpus.jsonl"), problems, usual):
-        if not lang:
-            no_passages |= {key} & wanted
-            continue
-        available.add(lang)
-        if key in wanted:
-            lang_of[key] = lang
-    across: list[str] = []
+    judged = list(_judged(path, problems, queries, no_queries))
+    wanted = {passage for _, _, passage, _ in judged}
+    lang_of, available = _languages(_file(folder, "corpus.jsonl"), wanted, problems, usual)
     answers: dict[str, dict[str, float]] = {}
-    for query, found in judged.items():
-        for passage, (line, grade) in found.items():
-            if passage in no_passages:
-                continue
-            if passage not in lang_of:
-                problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
-                continue
+    for line, query, passage, grade in judged:
+        if passage not in lang_of:
+            problems.add(path, line, f"passage {passage!r} is not in corpus.jsonl")
+        elif lang_of[passage]:
             relevant = answers.setdefault(query, {})
             if grade >= 1:
                 relevant[passage] = grade
-                across += [query] if lang_of[passage] != queries[query][0] else []
     problems.raise_if_any(_REMEDY)
-    if across:
-        raise InputError(
-            f"{path}: judges passages in another language than the query's (such as query {across[0]!r}); a streamed "
-            "corpus is searched in each query's language and in all together, so open this one in memory"
-        )
+    for query, relevant in answers.items():
+        if any(lang_of[passage] != queries[query][0] for passage in relevant):
+            raise InputError(
+                f"{path}: judges passages in another language than the query's (such as query {query!r}); a streamed "
+                "corpus is searched in each query's language and in all together, so open this one in memory"
+            )
     kept = set(parse_codes(langs, tuple(sorted(available))))
     asked = [(key, lang, text) for key, (lang, _, text) in queries.items() if lang in kept]
     chosen = [query for query in asked if query[0] in answers]
@@ -212,6 +188,31 @@ def _only(langs: str | tuple[str, ...] | None) -> str | None:
     """Return the language of lines that name none: that of `langs` if it is a single one, else None."""
     codes = given_codes(langs) or ()
     return known_code(codes[0]) if len(codes) == 1 else None
+
+
+def _judged(
+    path: Path, problems: Problems, queries: Container[str], no_queries: Container[str]
+) -> Iterator[tuple[int, str, str, float]]:
+    """Yield (line, query, passage, grade) of the judgements of valid queries."""
+    for line, query, passage, grade in judgements(path, problems):
+        if query in queries:
+            yield line, query, passage, grade
+        elif query not in no_queries:
+            problems.add(path, line, f"query {query!r} is not in queries.jsonl")
+
+
+def _languages(
+    path: Path, wanted: Container[str], problems: Problems, usual: str | None
+) -> tuple[dict[str, str], set[str]]:
+    """Return the languages of some passages, "" of an invalid one, and those of all passages."""
+    lang_of: dict[str, str] = {}
+    available: set[str] = set()
+    for _, key, lang, _, _ in _entries(path, problems, usual):
+        if lang:
+            available.add(lang)
+        if key in wanted:
+            lang_of[key] = lang
+    return lang_of, available
 
 
 def _texts(path: Path, problems: Problems, usual: str | None) -> tuple[dict[str, tuple[str, str, str]], set[str]]:

@@ -147,8 +147,20 @@ def read_lareqa(
 
 def _read_file(path: Path, lang: str, problems: Problems) -> tuple[list[Sentence], list[Question]]:
     sentences: list[Sentence] = []
-    questions: list[Question] = []
-    seen: set[str] = set()
+    questions: dict[str, Question] = {}
+    for a, p, paragraph in _paragraphs(path, problems):
+        place = f"article {a}, paragraph {p}"
+        try:
+            wrong = _add_paragraph(paragraph, lang, (a, p), sentences, questions)
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            wrong = [f"field missing or of the wrong kind ({type(error).__name__}: {error})"]
+        for message in wrong:
+            problems.add(path, None, f"{place}: {message}")
+    return sentences, list(questions.values())
+
+
+def _paragraphs(path: Path, problems: Problems) -> Iterator[tuple[int, int, Any]]:
+    """Yield (number of the article, number of the paragraph in it, paragraph)."""
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise InputError(f"{path}: no list 'data' at the top; expected LAReQA's layout")
@@ -158,36 +170,37 @@ def _read_file(path: Path, lang: str, problems: Problems) -> tuple[list[Sentence
             problems.add(path, None, f"article {a}: no list 'paragraphs'")
             continue
         for p, paragraph in enumerate(paragraphs):
-            place = f"article {a}, paragraph {p}"
-            try:
-                context, breaks = paragraph["context"], paragraph["sentence_breaks"]
-                texts = paragraph["sentences"]
-                if len(texts) != len(breaks):
-                    problems.add(path, None, f"{place}: {len(texts)} sentences but {len(breaks)} sentence_breaks")
-                    continue
-                own = [Sentence(lang, a, p, s, str(text), context) for s, text in enumerate(texts)]
-                if has_surrogate("".join([context, *map(str, texts)])):
-                    problems.add(path, None, f"{place}: half of a surrogate pair, which is no character")
-                sentences += own
-                for qa in paragraph["qas"]:
-                    key, question = str(qa["id"]), str(qa["question"])
-                    gold = _gold(qa["answers"][0]["answer_start"], breaks)
-                    if gold is None:
-                        problems.add(path, None, f"{place}: no sentence holds the answer of question {key}")
-                    elif key in seen:
-                        problems.add(path, None, f"{place}: question id {key} is used twice")
-                    elif has_surrogate(key + question):
-                        problems.add(path, None, f"{place}: question {key!r} holds half of a surrogate pair")
-                    else:
-                        seen.add(key)
-                        questions.append(Question(key, lang, question, own[gold]))
-            except (KeyError, TypeError, IndexError, ValueError) as error:
-                problems.add(
-                    path,
-                    None,
-                    f"{place}: field missing or of the wrong kind ({type(error).__name__}: {error})",
-                )
-    return sentences, questions
+            yield a, p, paragraph
+
+
+def _add_paragraph(
+    paragraph: Any, lang: str, place: tuple[int, int], sentences: list[Sentence], questions: dict[str, Question]
+) -> list[str]:
+    """Add a paragraph's sentences and questions, and return what is wrong with them.
+
+    Raises:
+        KeyError, TypeError, IndexError, ValueError: a field is missing or of the wrong kind.
+    """
+    context, breaks, texts = paragraph["context"], paragraph["sentence_breaks"], paragraph["sentences"]
+    if len(texts) != len(breaks):
+        return [f"{len(texts)} sentences but {len(breaks)} sentence_breaks"]
+    wrong: list[str] = []
+    own = [Sentence(lang, *place, s, str(text), context) for s, text in enumerate(texts)]
+    if has_surrogate("".join([context, *map(str, texts)])):
+        wrong.append("half of a surrogate pair, which is no character")
+    sentences += own
+    for qa in paragraph["qas"]:
+        key, question = str(qa["id"]), str(qa["question"])
+        gold = _gold(qa["answers"][0]["answer_start"], breaks)
+        if gold is None:
+            wrong.append(f"no sentence holds the answer of question {key}")
+        elif key in questions:
+            wrong.append(f"question id {key} is used twice")
+        elif has_surrogate(key + question):
+            wrong.append(f"question {key!r} holds half of a surrogate pair")
+        else:
+            questions[key] = Question(key, lang, question, own[gold])
+    return wrong
 
 
 def _gold(start: int, breaks: list[Any]) -> int | None:

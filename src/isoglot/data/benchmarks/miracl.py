@@ -8,7 +8,7 @@ and `miracl-corpus-v1.0-LANG/docs-*.jsonl.gz`. Parquet: folders `LANG-queries`, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,15 +156,11 @@ def load_miracl(folder: Path, *, langs: str | Iterable[str] | None = None, subse
     for lang in chosen:
         topics, qrels, _ = places[lang]
         own = {f"{lang}:{key}": text for path in topics for key, text in _topics(path, problems)}
-        for path in qrels:
-            for number, query, passage, grade in unambiguous(_qrels(path, problems), path, problems):
-                if f"{lang}:{query}" not in own:
-                    problems.add(path, number, f"query {query!r} is not among the topics")
-                    continue
-                judged.add(f"{lang}:{passage}")
-                relevant = answers.setdefault(f"{lang}:{query}", {})
-                if grade >= 1:
-                    relevant[f"{lang}:{passage}"] = grade
+        for query, passage, grade in _judgements(qrels, lang, own, problems):
+            judged.add(passage)
+            relevant = answers.setdefault(query, {})
+            if grade >= 1:
+                relevant[passage] = grade
         queries += [(key, lang, text) for key, text in own.items() if key in answers]
         unjudged += len(own.keys() - answers.keys())
     problems.raise_if_any(_REMEDY)
@@ -172,6 +168,18 @@ def load_miracl(folder: Path, *, langs: str | Iterable[str] | None = None, subse
         raise InputError(f"{folder}: no query of {', '.join(chosen)} has a relevant passage")
     files = {lang: places[lang][2] for lang in chosen}
     return Miracl(chosen, queries, answers, frozenset(judged), files, subset, left_out(unjudged))
+
+
+def _judgements(
+    paths: Iterable[Path], lang: str, topics: Container[str], problems: Problems
+) -> Iterator[tuple[str, str, float]]:
+    """Yield (query, passage, grade) of one language, with its prefix before both ids."""
+    for path in paths:
+        for number, query, passage, grade in unambiguous(_qrels(path, problems), path, problems):
+            if f"{lang}:{query}" in topics:
+                yield f"{lang}:{query}", f"{lang}:{passage}", grade
+            else:
+                problems.add(path, number, f"query {query!r} is not among the topics")
 
 
 def fetch_miracl(hub_id: str, langs: tuple[str, ...], *, offline: bool | None = None) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError, needs
 from isoglot.data.benchmarks.benchmark import Benchmark, assemble
 from isoglot.languages.codes import normal_code
 from isoglot.languages.table import parse_codes
@@ -87,10 +87,8 @@ def load_mteb(task: Any, *, langs: str | Iterable[str] | None = None, split: str
 
 
 def _task(name: str) -> Any:
-    try:
+    with needs("MTEB tasks need mteb", "mteb"):
         import mteb
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("MTEB tasks need mteb; install it with: pip install 'isoglot[mteb]'") from error
     try:
         task = mteb.get_task(name)
     except KeyError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from isoglot.core.arguments import check_function, check_kind
+from isoglot.core.arguments import check_choice, check_function, check_kind
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.data.benchmarks.benchmark import Benchmark
@@ -155,8 +155,7 @@ def load_benchmark(
     wrong = sorted(asked.keys() - set(_MORE))
     if wrong:
         raise InputError(f"load_benchmark takes no {wrong[0]}; expected some of {', '.join(_MORE)}")
-    if asked["subset"] not in get_args(Subset):
-        raise InputError(f"subset {asked['subset']!r}: expected one of {', '.join(get_args(Subset))}")
+    check_choice("subset", asked["subset"], get_args(Subset))
     codes = langs if isinstance(langs, str) else given_codes(langs)
     if isinstance(name, Path):
         name = name.absolute()  # Path("beir") is a folder, not the benchmark beir

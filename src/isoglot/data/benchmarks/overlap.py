@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError, needs
 from isoglot.core.progress import Progress
 from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.data.near_duplicates import NEAR, grams, jaccard
@@ -81,10 +81,8 @@ def _shared(train: list[str], test: list[str]) -> list[str]:
 
 def _near(train: list[str], test: list[str], what: str) -> list[tuple[str, str]]:
     """Return (training text, nearest test text) for each distinct training text with a near but not equal test text."""
-    try:
+    with needs("finding near duplicates needs datasketch", "data"):
         from datasketch import MinHash, MinHashLSH
-    except ImportError as error:
-        raise MissingPackageError("finding near duplicates needs datasketch: pip install 'isoglot[data]'") from error
 
     def sketch(text: str) -> MinHash:
         made = MinHash(num_perm=64, seed=1)

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.errors import InputError, IsoglotError, first_line
 from isoglot.core.problems import Problems
 from isoglot.data.rows import Row, check_rows, is_blank
 from isoglot.languages.codes import known_code
@@ -144,9 +144,9 @@ def _records(stream: Any, name: str) -> Iterator[dict[str, Any]]:
         try:
             record = next(records, None)
         except (ArrowException, DatasetsError, ValueError, TypeError) as error:
-            raise InputError(f"{name}: a file of it cannot be read ({_first(error)})") from error
+            raise InputError(f"{name}: a file of it cannot be read ({first_line(error)})") from error
         except OSError as error:
-            raise IsoglotError(f"{name}: reading stopped ({_first(error)}); try again") from error
+            raise IsoglotError(f"{name}: reading stopped ({first_line(error)}); try again") from error
         if record is None:
             return
         yield record
@@ -175,12 +175,8 @@ def _open(name: str, config: str | None, split: str) -> Any:
     try:
         return load_dataset(hub_id, config, split=split, revision=revision or None, streaming=True)
     except (ValueError, RuntimeError, DatasetsError) as error:  # an unknown config or split, a loading script
-        raise InputError(f"{name}: {_first(error)}") from error
+        raise InputError(f"{name}: {first_line(error)}") from error
     except OSError as error:  # no connection, no such data set
         if local:
-            raise InputError(f"{name}: no data set in this folder ({_first(error)})") from error
-        raise IsoglotError(f"{name}: cannot be fetched ({_first(error)}); go online, or give its folder") from error
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{name}: no data set in this folder ({first_line(error)})") from error
+        raise IsoglotError(f"{name}: cannot be fetched ({first_line(error)}); go online, or give its folder") from error

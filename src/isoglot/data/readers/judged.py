@@ -69,38 +69,44 @@ def judged_rows(
         )
     problems = Problems()
     for code in parse_codes(langs, tuple(sorted(places))):
-        place = places[code]
-        name = dataset or ("mr-tydi" if place.topics.name.startswith("topic.") else "miracl")
-        topics = {key: (number, text) for number, (key, text) in table_rows(place.topics, 2, problems)}
-        judged = _judgements(place.qrels, topics, problems)
-        wanted = {key for positives, others in judged.values() for key in (*positives, *others[:negatives])}
-        texts = _passages(place.corpus, wanted, problems)
-        left_out += Counter(
-            {
-                "judged passages missing from the corpus": len(wanted - texts.keys()),
-                "queries without a judgement": len(topics) - len(judged),
-            }
-        )
-        for query, (positives, others) in judged.items():
-            passages = [texts[key] for key in positives if key in texts]
-            if not passages:
-                left_out["queries without a relevant passage in the corpus"] += 1
-                continue
-            number, text = topics[query]
-            answers = {_whole(entry) for entry in passages}
-            unlike = [_whole(texts[key]) for key in others[:negatives] if key in texts]
-            kept = [other for other in unlike if other not in answers]
-            left_out += Counter({"negatives that are a passage of the query left out": len(unlike) - len(kept)})
-            record = {
-                "group": f"{code}:{query}",
-                "lang": code,
-                "query": text,
-                "passages": list({(entry["title"], entry["text"]): entry for entry in passages}.values()),
-                "dataset": name,
-                "negatives": kept,
-            }
-            yield from check_rows(record, place.topics, number, problems)
+        yield from _language_rows(places[code], code, dataset, negatives, left_out, problems)
     problems.raise_if_any(_REMEDY)
+
+
+def _language_rows(
+    place: Place, code: str, dataset: str | None, negatives: int, left_out: Counter[str], problems: Problems
+) -> Iterator[Row]:
+    """Stream one language's rows; the arguments are those of `judged_rows`."""
+    name = dataset or ("mr-tydi" if place.topics.name.startswith("topic.") else "miracl")
+    topics = {key: (number, text) for number, (key, text) in table_rows(place.topics, 2, problems)}
+    judged = _judgements(place.qrels, topics, problems)
+    wanted = {key for positives, others in judged.values() for key in (*positives, *others[:negatives])}
+    texts = _passages(place.corpus, wanted, problems)
+    left_out += Counter(
+        {
+            "judged passages missing from the corpus": len(wanted - texts.keys()),
+            "queries without a judgement": len(topics) - len(judged),
+        }
+    )
+    for query, (positives, others) in judged.items():
+        passages = [texts[key] for key in positives if key in texts]
+        if not passages:
+            left_out["queries without a relevant passage in the corpus"] += 1
+            continue
+        number, text = topics[query]
+        answers = {_whole(entry) for entry in passages}
+        unlike = [_whole(texts[key]) for key in others[:negatives] if key in texts]
+        kept = [other for other in unlike if other not in answers]
+        left_out += Counter({"negatives that are a passage of the query left out": len(unlike) - len(kept)})
+        record = {
+            "group": f"{code}:{query}",
+            "lang": code,
+            "query": text,
+            "passages": list({(entry["title"], entry["text"]): entry for entry in passages}.values()),
+            "dataset": name,
+            "negatives": kept,
+        }
+        yield from check_rows(record, place.topics, number, problems)
 
 
 def _whole(entry: dict[str, str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
@@ -71,29 +72,34 @@ def mmarco_rows(
         query_file, collection_file = files[code]
         asked = _texts(query_file, wanted.keys(), problems)
         texts = _texts(collection_file, passages_wanted, problems)
-        for group, (positives, others) in wanted.items():
-            there = [texts[key][1] for key in positives if key in texts]
-            answers = list(dict.fromkeys(there))
-            if group not in asked or not answers:
-                left_out["rows whose query or passage is missing in a language"] += 1
-                continue
-            # Different ids may have the same text, sometimes in one language only: such a copy of a relevant passage
-            # must not become a negative.
-            unlike = [texts[key][1] for key in others if key in texts]
-            kept = [text for text in dict.fromkeys(unlike) if text not in answers]
-            left_out["repeated passages of a query left out"] += len(there) - len(answers)
-            left_out["negatives that are a passage of the query left out"] += sum(text in answers for text in unlike)
-            number, query = asked[group]
-            record = {
-                "group": group,
-                "lang": code,
-                "query": query,
-                "passages": answers,
-                "dataset": dataset,
-                "negatives": kept,
-            }
-            yield from check_rows(record, query_file, number, problems)
+        for group, number, record in _records(wanted, asked, texts, left_out):
+            yield from check_rows(
+                {"group": group, "lang": code, "dataset": dataset, **record}, query_file, number, problems
+            )
     problems.raise_if_any(_REMEDY)
+
+
+def _records(
+    wanted: Mapping[str, tuple[list[str], list[str]]],
+    asked: Mapping[str, tuple[int, str]],
+    texts: Mapping[str, tuple[int, str]],
+    left_out: Counter[str],
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Yield (query id, line of the query, texts) of each query of one language that has a relevant passage."""
+    for group, (positives, others) in wanted.items():
+        there = [texts[key][1] for key in positives if key in texts]
+        answers = list(dict.fromkeys(there))
+        if group not in asked or not answers:
+            left_out["rows whose query or passage is missing in a language"] += 1
+            continue
+        # Different ids may have the same text, sometimes in one language only: such a copy of a relevant passage
+        # must not become a negative.
+        unlike = [texts[key][1] for key in others if key in texts]
+        kept = [text for text in dict.fromkeys(unlike) if text not in answers]
+        left_out["repeated passages of a query left out"] += len(there) - len(answers)
+        left_out["negatives that are a passage of the query left out"] += sum(text in answers for text in unlike)
+        number, query = asked[group]
+        yield group, number, {"query": query, "passages": answers, "negatives": kept}
 
 
 HUB_QUERIES = "data/google/queries/train/{language}_queries.train.tsv"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError, needs
 from isoglot.search.index.manifest import read_manifest
 
 PASSAGES, FOLDED = "passages", "folded"
@@ -36,10 +36,8 @@ def require_lancedb() -> Any:
     """
     # Otherwise Lance logs its own warnings beside our errors.
     os.environ.setdefault("LANCEDB_LOG", "error")
-    try:
+    with needs("indexes are kept in LanceDB", "search"):
         import lancedb
-    except ImportError as error:
-        raise MissingPackageError("indexes are kept in LanceDB: pip install 'isoglot[search]'") from error
     _leave_nothing_behind()
     return lancedb
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from isoglot.search.index.store import LOCK, Store, stored
 from isoglot.search.index.stored_vectors import vector_type
 
 DEBIAS = "debias.npz"
-_BY = "plan"  # how a build stores its rows, recorded in its state file
 
 
 def go_on_from(
@@ -123,35 +122,19 @@ def open_store(
     given = deciding(folder, manifest)
     kept = ("model", "length", "debias", "in_context", "tokens")
     settings = {**{key: given[key] for key in kept if key in given}, "from": manifest.current}
-    state = folder / BUILDING
-    record = read_json(state) if state.is_file() else None
-    if record is not None and record["settings"] != settings:
-        if not manifest.versions:
-            raise InputError(
-                f"{folder}: begun with other settings; give those of the first run with `resume`, or `overwrite`"
-            )
-        record = None
-    if record is not None and not manifest.versions and not _are_alike(record["inputs"], inputs):
-        raise InputError(
-            f"{folder}: begun with other inputs ({', '.join(record['inputs']) or 'documents in memory'}); give those "
-            "with `resume`, or `overwrite`"
-        )
-    if record is not None and not manifest.versions and "probe" in record:
-        # Finished shards are known by the model's name only, and its weights may have been replaced since.
-        refuse_other(np.asarray(manifest.probe, np.float32), record["probe"], manifest.model, manifest.model)
-    # Builds of isoglot 0.1 stored rows as soon as they were encoded; such a build continues from there.
-    by_plan = record is None or record.get("by") == _BY
-    if not manifest.versions and record is not None and by_plan:
-        shutil.rmtree(folder / "lance", ignore_errors=True)
+    record = _begun(folder, manifest, settings, inputs)
     described: dict[str, Any] = {
         "settings": settings,
         "inputs": [shown(path) for path in inputs],
         "probe": manifest.probe,
+        "roots": [],
     }
+    if not manifest.versions and record is not None:
+        shutil.rmtree(folder / "lance", ignore_errors=True)
     if not manifest.versions and record is None:  # shows from the start that isoglot made what is in the folder
-        write_json(state, {**described, "roots": [], "by": _BY})
+        write_json(folder / BUILDING, described)
     store = Store(folder, manifest.dimension, manifest.numbers, tokens=bool(manifest.tokens))
-    if manifest.versions and by_plan:
+    if manifest.versions:
         store.restore(manifest.version.passages_at, manifest.version.folded_at)
     store.read_state()
     known: Sequence[Root] = manifest.roots if record is None else to_roots(record["roots"])
@@ -159,9 +142,37 @@ def open_store(
         known = move_root(known, moved_from, inputs[0])
     roots = extend_roots(inputs, known, store.hash_of)
     # Written before anything is stored, so that a resumed build gives the same files the same names.
-    described["roots"] = roots
-    write_json(state, {**described, "by": _BY} if by_plan else described)
+    write_json(folder / BUILDING, {**described, "roots": roots})
     return store, roots
+
+
+def _begun(
+    folder: Path, manifest: Manifest, settings: Mapping[str, Any], inputs: Sequence[Path]
+) -> dict[str, Any] | None:
+    """Return the record of the build that this one continues; None if there is none.
+
+    Raises:
+        InputError: a new index was begun with other settings, inputs or weights.
+    """
+    state = folder / BUILDING
+    if not state.is_file():
+        return None
+    record: dict[str, Any] = read_json(state)
+    if manifest.versions:
+        return record if record["settings"] == settings else None
+    if record["settings"] != settings:
+        raise InputError(
+            f"{folder}: begun with other settings; give those of the first run with `resume`, or `overwrite`"
+        )
+    if not _are_alike(record["inputs"], inputs):
+        raise InputError(
+            f"{folder}: begun with other inputs ({', '.join(record['inputs']) or 'documents in memory'}); give those "
+            "with `resume`, or `overwrite`"
+        )
+    if "probe" in record:
+        # Finished shards are known by the model's name only, and its weights may have been replaced since.
+        refuse_other(np.asarray(manifest.probe, np.float32), record["probe"], manifest.model, manifest.model)
+    return record
 
 
 def _are_alike(before: Sequence[str], inputs: Sequence[Path]) -> bool:

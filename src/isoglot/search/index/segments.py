@@ -23,9 +23,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.core.executors import Executor
-from isoglot.core.files import atomic_folder, atomic_write, put_on_disk, read_json, write_json
+from isoglot.core.files import atomic_folder, atomic_write, link_or_copy, put_on_disk, read_json, write_json
 
 NAME = "vector_idx"  # LanceDB's name of the index
 BITS = 4  # per number of a vector (RaBitQ, Gao and Long 2024)
@@ -145,12 +145,10 @@ def lance_package() -> Any:
     Raises:
         MissingPackageError: pylance is not installed.
     """
-    try:
+    with needs("approximate indexes need pylance", "search"):
         # Lance would log a warning for every partition that is empty in a segment.
         os.environ.setdefault("LANCE_LOG", "error")
         import lance
-    except ImportError as error:
-        raise MissingPackageError("approximate indexes need pylance: pip install 'isoglot[search]'") from error
     return lance
 
 
@@ -228,7 +226,7 @@ def commit(uri: str, folders: list[Path]) -> None:
         paths = [path for path in sorted(folder.iterdir()) if path.name != _RECORD]
         homes[-1].mkdir(parents=True)
         for path in paths:
-            _link(path, homes[-1] / path.name)
+            link_or_copy(path, homes[-1] / path.name)
         address, details = record["details"]
         segments.append(
             Index(
@@ -247,10 +245,3 @@ def commit(uri: str, folders: list[Path]) -> None:
     for home in homes:
         if home.name != whole.uuid:
             shutil.rmtree(home, ignore_errors=True)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # this file system has no hard links
-        shutil.copyfile(source, target)

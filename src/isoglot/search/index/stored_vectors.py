@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isoglot.core.errors import InputError
+from isoglot.core.arguments import check_choice
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.unit_vectors import units
 
@@ -26,8 +26,7 @@ def vector_type(dimension: int, numbers: str = "float32") -> Any:
     Raises:
         InputError: unknown number format.
     """
-    if numbers not in _TYPES:
-        raise InputError(f"numbers {numbers!r}: expected one of {', '.join(NUMBERS)}")
+    check_choice("numbers", numbers, NUMBERS)
     return pa.list_(_TYPES[numbers], dimension)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from isoglot.core.errors import InputError, MissingPackageError
+from isoglot.core.errors import InputError, needs
 from isoglot.core.files import read_json
 from isoglot.search.index.lance_tables import FOLDED, PASSAGES, table_uri
 from isoglot.search.index.ledger import Ledger
@@ -102,10 +102,8 @@ def _leave_nothing_unpublished(store: Store, kept: list[Version], last: Version)
 
 def _clean(uri: str) -> None:
     """Remove all versions of a table except tagged ones and the latest, and the files that only they need."""
-    try:
+    with needs("pruning needs pylance", "search"):
         import lance
-    except ImportError as error:
-        raise MissingPackageError("pruning needs pylance: pip install 'isoglot[search]'") from error
     # By number and tag, not by age, as clocks differ. Uncommitted files are kept: their writer may still commit them.
     lance.dataset(uri).cleanup_old_versions(
         retain_versions=1, delete_unverified=False, error_if_tagged_old_versions=False

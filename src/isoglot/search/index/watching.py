@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from isoglot.core.errors import IsoglotError, MissingPackageError
+from isoglot.core.errors import IsoglotError, needs
 from isoglot.encoders.embedder import Model
 from isoglot.search.index.building import Built, build_index
 from isoglot.search.index.syncing import nothing_new
@@ -69,10 +69,8 @@ def watch_index(
 
 def _rounds(inputs: Sequence[Path], folder: Path, stop: Event, settled: float, looked: float) -> Iterator[None]:
     """Yield at the start, when something changed, and every `looked` seconds."""
-    try:
+    with needs("folders are watched with watchfiles", "search"):
         from watchfiles import watch
-    except ImportError as error:
-        raise MissingPackageError("folders are watched with watchfiles: pip install 'isoglot[search]'") from error
 
     def matters(change: object, path: str) -> bool:
         return _matters(Path(path), inputs, folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError, first_line, needs
 
 SCHEMES = ("s3", "gs", "az")
 _CREDENTIALS = {
@@ -82,10 +82,8 @@ class Place:
             )
         if parts.scheme not in SCHEMES or not parts.netloc:
             raise InputError(f"{address}: expected s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX")
-        try:
+        with needs("object stores are reached by obstore", "remote"):
             from obstore.store import from_url
-        except ImportError as error:
-            raise MissingPackageError("object stores are reached by obstore: pip install 'isoglot[remote]'") from error
         endpoint = os.environ.get("AWS_ENDPOINT_URL", os.environ.get("AWS_ENDPOINT", ""))
         retries: Any = {
             "max_retries": 1000,  # retries are limited by `patience`
@@ -254,5 +252,4 @@ def _failing(address: str, *, missing: bool = True) -> Iterator[None]:
 
 def _said(error: Exception) -> str:
     """Return the first line of a store's message, without the XML of its answer."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return line.partition(": <")[0][:300]
+    return first_line(error).partition(": <")[0][:300]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import unwritable, write_text
+from isoglot.core.files import link_or_copy, unwritable, write_text
 from isoglot.search.index.ledger import SHARDS
 from isoglot.search.index.manifest import FILE
 from isoglot.search.index.replacing import is_begun
@@ -102,21 +101,13 @@ def _renew(place: Place, home: Path, folder: Path) -> None:
     fresh, shards = home / "index.part", folder / SHARDS
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        shutil.copytree(pulled.folder, fresh, copy_function=_link)
+        shutil.copytree(pulled.folder, fresh, copy_function=link_or_copy)
         if shards.is_dir():
             shards.replace(fresh / SHARDS)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.replace(folder)
     except OSError as error:
         raise IsoglotError(f"{folder}: cannot be written ({error.strerror or error}); make room") from error
-
-
-def _link(source: str, target: str) -> None:
-    """Hard-link a file, or copy it if that is impossible; an index's files are replaced, never changed in place."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _remember(folder: Path, snapshot: Snapshot) -> None:

@@ -24,7 +24,7 @@ from isoglot.search.stores.milvus_collection import ALL, DENSE, POINT, WORDS, is
 from isoglot.search.stores.milvus_filter import COLUMNS, equal, expression_of
 from isoglot.search.stores.milvus_place import Connection, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
-from isoglot.search.stores.shared import PAYLOAD, no_collection, point_id, tally_of
+from isoglot.search.stores.shared import PAYLOAD, closed_on_error, no_collection, point_id, refuse_unfinished, tally_of
 from isoglot.search.stores.term_weights import query_numbers
 
 MOST = 16_384  # results of a search at most
@@ -190,14 +190,11 @@ def open_milvus(rest: str) -> Opened:
 
 def _opened(connection: Connection) -> Opened:
     place, beside = connection.place, Beside(connection)
-    try:
+    with closed_on_error(connection):
         if not is_there(connection):
             raise no_collection(place.shown, place.collection)
         mark, described = beside.mark(), beside.read()
-        described.check_finished(place.shown)
-    except BaseException:
-        connection.close()
-        raise
+        refuse_unfinished(described.finished, place.shown)
     index = MilvusIndex(connection, described)
     return Opened(index, described.about, described.about.version, partial(_renewed, connection, mark))
 
@@ -222,11 +219,8 @@ def write_milvus(rest: str, about: About, overwrite: bool) -> Writer:
     from isoglot.search.stores.milvus_writer import MilvusWriter
 
     connection = connect(to_place(rest), make=True)
-    try:
+    with closed_on_error(connection):
         return MilvusWriter(connection, about, overwrite=overwrite)
-    except BaseException:
-        connection.close()
-        raise
 
 
 MILVUS = StoreKind(open_milvus, write_milvus)

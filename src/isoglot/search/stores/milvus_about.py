@@ -16,7 +16,6 @@ from isoglot.core.errors import InputError
 from isoglot.search.index.about import About
 from isoglot.search.index.bm25 import idf
 from isoglot.search.stores.milvus_place import Connection
-from isoglot.search.stores.shared import Kept
 
 KEY, TEXT, NUMBER, NOTHING = "key", "text", "number", "nothing"
 LONGEST = 65_535  # bytes of a text field
@@ -44,14 +43,6 @@ class Described(NamedTuple):
     columns: Sequence[str] = ()
     langs: Sequence[str] = ()
     passages: int = 0
-
-    def check_finished(self, shown: str) -> None:
-        """Raise InputError if the first export is unfinished.
-
-        Raises:
-            InputError: it is.
-        """
-        Kept(self.about, self.finished, ()).check_finished(shown)
 
     def to_text(self) -> str:
         """Return ASCII JSON, so that each character is one byte."""

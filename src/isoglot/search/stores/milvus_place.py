@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError, needs
 from isoglot.search.stores.addresses import host_and_port
+from isoglot.search.stores.shared import closed_on_error
 
 TOKEN = "MILVUS_TOKEN"
 OLDEST = (2, 5)
@@ -155,10 +156,8 @@ def connect(place: MilvusPlace, *, make: bool) -> Connection:
         MissingPackageError: pymilvus or Milvus Lite is not installed.
         InputError: no such file, another process has it open, no server answers, or the server is too old.
     """
-    try:
+    with needs("Milvus needs its client", "milvus"):
         from pymilvus import MilvusClient
-    except ImportError as error:
-        raise MissingPackageError("Milvus needs its client: pip install 'isoglot[milvus]'") from error
     for name in ("pymilvus", "milvus_lite"):
         # They also log tracebacks of what they raise, which our messages already report.
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -174,21 +173,16 @@ def connect(place: MilvusPlace, *, make: bool) -> Connection:
             grpc_options={"grpc.initial_reconnect_backoff_ms": 100, "grpc.max_reconnect_backoff_ms": 1000},
         )
     connection = Connection(client, place)
-    try:
+    with closed_on_error(connection):
         _refuse_old(place, connection.ask("get_server_version"))
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
 def _open_file(client_of: Callable[..., Any], place: MilvusPlace, file: Path, make: bool) -> Connection:
     """Connect to Milvus Lite, which serves the file on a free local port until the connection is closed."""
-    try:
+    with needs("a Milvus file needs Milvus Lite 3", "milvus"):
         from milvus_lite.adapter.grpc.server import start_server_in_thread
         from milvus_lite.exceptions import DataDirLockedError, MilvusLiteError
-    except ImportError as error:
-        raise MissingPackageError("a Milvus file needs Milvus Lite 3: pip install 'isoglot[milvus]'") from error
     if not (file / "LOCK").is_file():
         if not make:
             raise InputError(

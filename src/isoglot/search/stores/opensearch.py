@@ -29,7 +29,7 @@ from isoglot.search.stores.opensearch_filter import Query, all_of, condition_of,
 from isoglot.search.stores.opensearch_layout import KEY, PASSAGE, TERMS, VECTOR, passage_of, term_of, vector_of
 from isoglot.search.stores.opensearch_place import OpenSearchPlace, Server, asking, connect, to_place
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
-from isoglot.search.stores.shared import Kept, point_id
+from isoglot.search.stores.shared import Kept, closed_on_error, point_id, refuse_unfinished
 
 EXACT = 10_000  # passages to compare one by one at most
 WINDOW = 10_000  # results per request, and neighbours of a vector: the server's own limits
@@ -238,12 +238,9 @@ def open_opensearch(rest: str) -> Opened:
 
 
 def _opened(server: Server, place: OpenSearchPlace) -> Opened:
-    try:
+    with closed_on_error(server.client):
         kept, _ = read_about(server.client, place)
-        kept.check_finished(place.shown)
-    except BaseException:
-        server.client.close()
-        raise
+        refuse_unfinished(kept.finished, place.shown)
     index = OpenSearchIndex(server, place, kept)
     return Opened(index, kept.about, kept.about.version, partial(_renewed, server, place, kept))
 
@@ -265,11 +262,8 @@ def write_opensearch(rest: str, about: About, overwrite: bool) -> Writer:
     server = connect(place)
     from isoglot.search.stores.opensearch_writer import OpenSearchWriter
 
-    try:
+    with closed_on_error(server.client):
         return OpenSearchWriter(server.client, place, about, overwrite=overwrite)
-    except BaseException:
-        server.client.close()
-        raise
 
 
 OPENSEARCH = StoreKind(open_opensearch, write_opensearch)

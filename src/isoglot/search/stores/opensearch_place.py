@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError, needs
 from isoglot.search.stores.addresses import host_and_port
+from isoglot.search.stores.shared import closed_on_error
 
 USER, PASSWORD, AUTHORITY = "OPENSEARCH_USERNAME", "OPENSEARCH_PASSWORD", "OPENSEARCH_CA_CERTS"
 FIRST = (2, 13)  # the first version whose Lucene engine supports inner products
@@ -90,12 +91,10 @@ def connect(place: OpenSearchPlace) -> Server:
         MissingPackageError: opensearch-py is not installed.
         InputError: no answer, the user is rejected, or another program or an older version answers.
     """
-    try:
+    with needs("OpenSearch needs its client", "opensearch"):
         from opensearchpy import OpenSearch
         from opensearchpy.exceptions import ConnectionError as NoConnectionError
         from opensearchpy.exceptions import NotFoundError, SerializationError
-    except ImportError as error:
-        raise MissingPackageError("OpenSearch needs its client: pip install 'isoglot[opensearch]'") from error
     logger = logging.getLogger("opensearch")
     if not logger.handlers:  # otherwise every error also appears on stderr, beside our message
         logger.addHandler(logging.NullHandler())
@@ -108,7 +107,7 @@ def connect(place: OpenSearchPlace) -> Server:
         retry_on_timeout=True,
         pool_maxsize=_CONNECTIONS,
     )
-    try:
+    with closed_on_error(client):
         try:
             with asking(place):
                 answer = client.info()
@@ -118,9 +117,6 @@ def connect(place: OpenSearchPlace) -> Server:
                 raise InputError(str(error)) from cause  # the address is wrong
             raise
         return Server(client, _version(place, answer))
-    except BaseException:
-        client.close()
-        raise
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from isoglot.search.passage import Passage, in_order
 from isoglot.search.stores.protocol import Opened, StoreKind, Writer
 from isoglot.search.stores.qdrant_collection import DENSE, WORDS, read_about, scroll
 from isoglot.search.stores.qdrant_place import QdrantPlace, asking, connect, to_place
-from isoglot.search.stores.shared import PAYLOAD, Kept, point_id, tally_of
+from isoglot.search.stores.shared import PAYLOAD, Kept, closed_on_error, point_id, refuse_unfinished, tally_of
 from isoglot.search.stores.term_weights import query_numbers
 
 
@@ -96,7 +96,7 @@ class QdrantIndex:
     def document(self, document: str) -> list[Passage]:
         """Return all passages of a document, in order; empty if there is no such document."""
         with asking(self._place):
-            points = scroll(self._client, self._place.collection, having("document", [document]))
+            points = scroll(self._client, self._place.collection, of_documents([document]))
             return in_order(_passage(point.payload) for point in points)
 
     def passage(self, id: str) -> tuple[Passage, Vectors] | None:
@@ -152,11 +152,11 @@ def _found(points: Sequence[Any]) -> list[Found]:
     return [Found(_passage(point.payload), float(point.score)) for point in points]
 
 
-def having(field: str, values: Sequence[str]) -> Any:
-    """Return a condition: a payload field is one of these."""
+def of_documents(ids: Sequence[str]) -> Any:
+    """Return a condition: a passage belongs to one of these documents."""
     from qdrant_client import models
 
-    return models.Filter(must=[models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))])
+    return models.Filter(must=[models.FieldCondition(key="document", match=models.MatchAny(any=list(ids)))])
 
 
 def open_qdrant(rest: str) -> Opened:
@@ -172,12 +172,9 @@ def open_qdrant(rest: str) -> Opened:
 
 
 def _opened(client: Any, place: QdrantPlace) -> Opened:
-    try:
+    with closed_on_error(client):
         kept = read_about(client, place)
-        kept.check_finished(place.shown)
-    except BaseException:
-        client.close()
-        raise
+        refuse_unfinished(kept.finished, place.shown)
     index = QdrantIndex(client, place, kept.about, kept.columns)
     return Opened(index, kept.about, kept.about.version, partial(_renewed, client, place, kept))
 
@@ -200,11 +197,8 @@ def write_qdrant(rest: str, about: About, overwrite: bool) -> Writer:
 
     place = to_place(rest)
     client = connect(place, make=True)
-    try:
+    with closed_on_error(client):
         return QdrantWriter(client, place, about, overwrite=overwrite)
-    except BaseException:
-        client.close()
-        raise
 
 
 QDRANT = StoreKind(open_qdrant, write_qdrant)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import InputError, IsoglotError, needs
 from isoglot.search.stores.addresses import host_and_port
 
 KEY = "QDRANT_API_KEY"
@@ -71,10 +71,8 @@ def connect(place: QdrantPlace, *, make: bool) -> Any:
         MissingPackageError: qdrant-client is not installed.
         InputError: no answer, no such folder, or another process has it open.
     """
-    try:
+    with needs("Qdrant needs its client", "qdrant"):
         from qdrant_client import QdrantClient
-    except ImportError as error:
-        raise MissingPackageError("Qdrant needs its client: pip install 'isoglot[qdrant]'") from error
     if place.folder is None:
         client = QdrantClient(url=place.url, api_key=os.environ.get(KEY), timeout=_SECONDS, check_compatibility=False)
         _reach(client, place)

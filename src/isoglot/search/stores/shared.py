@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,14 +38,25 @@ class Kept(NamedTuple):
         """Return whether a reader must reopen the index to see its current state."""
         return self.finished and not (self.about.is_like(before.about) and self.columns == before.columns)
 
-    def check_finished(self, shown: str) -> None:
-        """Raise InputError if the first export is unfinished.
 
-        Raises:
-            InputError: it is.
-        """
-        if not self.finished:
-            raise InputError(f"{shown}: its export was not finished; run the same `isoglot export` command again")
+def refuse_unfinished(finished: bool, shown: str) -> None:
+    """Check that the first export to a place was finished.
+
+    Raises:
+        InputError: it was not.
+    """
+    if not finished:
+        raise InputError(f"{shown}: its export was not finished; run the same `isoglot export` command again")
+
+
+@contextmanager
+def closed_on_error(connection: Any) -> Iterator[None]:
+    """Close a connection if the block fails."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def point_id(passage: str) -> str:

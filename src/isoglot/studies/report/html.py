@@ -83,9 +83,9 @@ def render_html(study: StudyReport, *, with_examples: bool = True) -> str:
         composition=_shares(study),
         own_shares=views.own_shares(study),
         pooled=Markup(_pooled(study)),
-        rank_distance=Markup(svg_charts.boxes(views.rank_distances(study), 0, "Rank distance over queries, by regime")),
+        rank_distance=Markup(svg_charts.boxes(views.rank_distances(study), "Rank distance over queries, by regime")),
         trade_off=Markup(
-            svg_charts.plane(views.trade_off(study), 1, "Pooled change against monolingual change, by regime")
+            svg_charts.plane(views.trade_off(study), "Pooled change against monolingual change, by regime")
         ),
         alpha=[(title, Markup(chart)) for title, chart in _alpha(study)],
         examples=_examples(study) if with_examples else [],

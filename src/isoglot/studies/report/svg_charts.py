@@ -14,6 +14,7 @@ from isoglot.studies.report.views import Change, Separation, Spread
 WIDTH = 380  # CSS pixels of a small screen, so that text is not scaled down there
 _LINE = 16
 _LEFT, _RIGHT = 84, 14
+_TICKS = 5  # per axis, about
 
 
 class Point(NamedTuple):
@@ -80,14 +81,8 @@ def separation(changes: Sequence[Separation], title: str) -> str:
     return _svg(title, top + 26, [*_axis(ticks(low, high), across, 6, top + 4), zero, *parts])
 
 
-def boxes(spreads: Sequence[Spread], first: int, title: str) -> str:
-    """Box plot of each regime on a logarithmic axis: line 10-90 %, box 25-75 %, bar median, dot mean.
-
-    Args:
-        spreads: one for each regime.
-        first: number of the first regime, for its colour.
-        title: title of the chart.
-    """
+def boxes(spreads: Sequence[Spread], title: str) -> str:
+    """Box plot of each regime on a logarithmic axis: line 10-90 %, box 25-75 %, bar median, dot mean."""
     if not spreads:
         return ""
     low = max(1.0, min(spread.quantiles[0] for spread in spreads))
@@ -98,7 +93,7 @@ def boxes(spreads: Sequence[Spread], first: int, title: str) -> str:
         return inner(math.log(max(value, low)))
 
     parts, top = [], 10.0
-    for number, spread in enumerate(spreads, first):
+    for number, spread in enumerate(spreads):
         y, colour = top + 10, series(number)
         a, b, c, d, e = (across(value) for value in spread.quantiles)
         parts += [
@@ -129,7 +124,7 @@ def curve(points: Sequence[tuple[float, Interval]], title: str) -> str:
     return _svg(title, height, _axis([0, 0.25, 0.5, 0.75, 1], across, 12, height - 26) + parts)
 
 
-def plane(changes: Sequence[Change], first: int, title: str) -> str:
+def plane(changes: Sequence[Change], title: str) -> str:
     """Scatter plot of monolingual change (x) and pooled change (y) against the first regime, with both intervals."""
     if not changes:
         return ""
@@ -146,7 +141,7 @@ def plane(changes: Sequence[Change], first: int, title: str) -> str:
         "monolingual change (points)</text>",
         f'<circle class="origin" cx="{across(0):.1f}" cy="{up(0):.1f}" r="5"/>',
     ]
-    for number, change in enumerate(changes, first):
+    for number, change in enumerate(changes, 1):
         px, py, colour = across(change.mono[0]), up(change.pool[0]), series(number)
         parts += [
             f'<line x1="{across(change.mono[1]):.1f}" x2="{across(change.mono[2]):.1f}" y1="{py:.1f}" y2="{py:.1f}" '
@@ -158,8 +153,8 @@ def plane(changes: Sequence[Change], first: int, title: str) -> str:
     return _svg(title, height, _axis(ticks(min(x), max(x)), across, 12, height - 46) + parts)
 
 
-def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """About `wanted` round numbers between `low` and `high`.
+def ticks(low: float, high: float) -> list[float]:
+    """About five round numbers between `low` and `high`.
 
     >>> ticks(0.12, 0.61)
     [0.2, 0.3, 0.4, 0.5, 0.6]
@@ -167,8 +162,8 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     span = high - low
     if not span > 0:
         return [low]
-    power = 10.0 ** math.floor(math.log10(span / wanted))
-    step = min((power * factor for factor in (1, 2, 5, 10)), key=lambda size: abs(span / size - wanted))
+    power = 10.0 ** math.floor(math.log10(span / _TICKS))
+    step = min((power * factor for factor in (1, 2, 5, 10)), key=lambda size: abs(span / size - _TICKS))
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(number * step, 10) for number in range(first, last + 1)]

@@ -25,6 +25,7 @@ class _Side(NamedTuple):
     own: Tensor  # (n,) index of each one's pivot version in `same`
     same: Tensor  # (M, d) teacher's vectors of the same role
     other: Tensor  # (M, d) teacher's vectors of the other role
+    identities: Tensor  # (M,) equal for versions of one text
 
 
 def align(batch: PairBatch) -> Tensor | None:
@@ -33,8 +34,8 @@ def align(batch: PairBatch) -> Tensor | None:
     Summed over the queries and passages that have a pivot version, divided by twice the number of pairs in the batch.
     """
 
-    def contrast(side: _Side, identities: Tensor) -> Tensor:
-        apart = identities[side.own][:, None] != identities[None, :]
+    def contrast(side: _Side) -> Tensor:
+        apart = side.identities[side.own][:, None] != side.identities[None, :]
         apart[torch.arange(len(side.own), device=apart.device), side.own] = True
         return functional.cross_entropy(batch.compare(side.student, side.same, apart), side.own, reduction="sum")
 
@@ -44,7 +45,7 @@ def align(batch: PairBatch) -> Tensor | None:
 def align_regression(batch: PairBatch) -> Tensor | None:
     """1 - cosine between each text and its pivot vector: half of their squared distance."""
 
-    def distance(side: _Side, identities: Tensor) -> Tensor:
+    def distance(side: _Side) -> Tensor:
         return (1 - (side.student * side.same[side.own]).sum(dim=1)).sum()
 
     return _over_sides(batch, distance)
@@ -57,7 +58,7 @@ def align_scores(batch: PairBatch) -> Tensor | None:
     the teacher's version of it does, a passage the pivot queries.
     """
 
-    def divergence(side: _Side, identities: Tensor) -> Tensor:
+    def divergence(side: _Side) -> Tensor:
         wanted = side.same[side.own] @ side.other.T / batch.temperature
         given = side.student @ side.other.T / batch.temperature
         log_p, log_q = functional.log_softmax(wanted, dim=1), functional.log_softmax(given, dim=1)
@@ -66,7 +67,7 @@ def align_scores(batch: PairBatch) -> Tensor | None:
     return _over_sides(batch, divergence)
 
 
-def _over_sides(batch: PairBatch, loss: Callable[[_Side, Tensor], Tensor]) -> Tensor | None:
+def _over_sides(batch: PairBatch, loss: Callable[[_Side], Tensor]) -> Tensor | None:
     pivots = batch.pivots
     if pivots is None:
         return None
@@ -77,5 +78,5 @@ def _over_sides(batch: PairBatch, loss: Callable[[_Side, Tensor], Tensor]) -> Te
     ):
         known = own >= 0
         if bool(known.any()):
-            total = total + loss(_Side(student[known], own[known], same, other), pivots.identities)
+            total = total + loss(_Side(student[known], own[known], same, other, pivots.identities))
     return total / (2 * len(batch.queries))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from isoglot.core.arguments import check_function, check_kind, check_number, settle
+from isoglot.core.arguments import check_choice, check_function, check_kind, check_number, settle
 from isoglot.core.errors import InputError
 from isoglot.core.registry import Registry
 from isoglot.training.sampling.alpha import Schedule, alpha_at, parse_points
@@ -82,8 +82,7 @@ class Sampling:
             ("xy_draw", self.xy_draw, get_args(XYDraw)),
             ("alpha_schedule", self.alpha_schedule, get_args(Schedule)),
         ):
-            if value not in allowed:
-                raise InputError(f"{name} {value!r}: expected one of {', '.join(allowed)}")
+            check_choice(name, value, allowed)
         for name, exponent in (
             ("dataset_exponent", self.dataset_exponent),
             ("language_exponent", self.language_exponent),

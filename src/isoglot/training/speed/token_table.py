@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isoglot.core.errors import InputError
+from isoglot.core.arguments import check_choice
 
 
 class Reading(NamedTuple):
@@ -147,16 +147,12 @@ def prepare_token_table(backbone: Any, mode: str, used: Tensor) -> None:
     Raises:
         InputError: an unknown mode.
     """
-    if mode == "all":
-        backbone.get_input_embeddings().weight.requires_grad_(True)
-        return
-    if mode not in ("used", "freeze"):
-        raise InputError(f"embeddings {mode!r}: expected one of used, all, freeze")
+    check_choice("embeddings", mode, ("used", "all", "freeze"))
     table = backbone.get_input_embeddings()
-    if mode == "freeze":
-        table.weight.requires_grad_(False)
-    else:
+    if mode == "used":
         backbone.set_input_embeddings(UsedEmbedding(table, torch.unique(used.long())))
+    else:
+        table.weight.requires_grad_(mode == "all")
 
 
 def restore_token_table(backbone: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.data.readers.bitext.units import Notes, Unit, Wanted
 from isoglot.languages.codes import known_code
 from isoglot.languages.known_languages import known
@@ -25,10 +25,8 @@ def po_units(stream: IO[bytes], file: str, wanted: Wanted, notes: Notes) -> Iter
     The target language is that of the header, else the last of `wanted.langs`, else that in the file's path (`de.po`,
     `de/LC_MESSAGES/x.po`). The source language is the first of `wanted.langs`, else English.
     """
-    try:
+    with needs("PO files need polib", "data"):
         import polib
-    except ImportError as error:
-        raise MissingPackageError("PO files need polib: pip install 'isoglot[data]'") from error
     data = stream.read()
     found = re.search(rb"charset=([\w.:-]+)", data[:4000])
     encoding = (found[1].decode() if found else "utf-8").replace("CHARSET", "utf-8")

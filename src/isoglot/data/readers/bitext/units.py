@@ -32,9 +32,7 @@ class Wanted:
     Attributes:
         langs: languages of files that do not name them (Moses, TSV, PO without a header), source first.
         unfinished: keep segments that translators marked as fuzzy, new or in need of translation.
-        header: whether a TSV file begins with the names of its columns.
     """
 
     langs: tuple[str, ...] = ()
     unfinished: bool = False
-    header: bool = True

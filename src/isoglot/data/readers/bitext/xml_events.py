@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import IO, TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
 
-from isoglot.core.errors import MissingPackageError
+from isoglot.core.errors import needs
 from isoglot.data.readers.bitext.units import Notes
 
 if TYPE_CHECKING:
@@ -30,11 +30,9 @@ def elements(stream: IO[bytes], file: str, wanted: Collection[str], notes: Notes
     Raises:
         MissingPackageError: defusedxml is not installed.
     """
-    try:
+    with needs("TMX and XLIFF need defusedxml", "data"):
         from defusedxml.common import DefusedXmlException
         from defusedxml.ElementTree import iterparse
-    except ImportError as error:
-        raise MissingPackageError("TMX and XLIFF need defusedxml: pip install 'isoglot[data]'") from error
     path: list[Element] = []
     inside = 0
     try:
