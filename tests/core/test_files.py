@@ -2,6 +2,7 @@ import errno
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,31 @@ def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path):
         fail()
     assert names(tmp_path / "out") == ["b"]
     assert names(tmp_path) == ["out"]
+
+
+def test_a_folder_that_need_not_be_replaced_stays(tmp_path):
+    with atomic_folder(tmp_path / "out", replaces=False) as late:
+        (late / "file").write_text("late")
+        with atomic_folder(tmp_path / "out", replaces=False) as early:
+            (early / "file").write_text("early")
+    assert (tmp_path / "out" / "file").read_text() == "early"
+    assert names(tmp_path) == ["out"]
+    (tmp_path / "taken").write_text("")
+    with (
+        pytest.raises(IsoglotError, match="taken: cannot be written"),
+        atomic_folder(tmp_path / "taken", replaces=False),
+    ):
+        pass
+
+
+def test_what_a_killed_process_left_of_a_folder_is_removed_after_a_day(tmp_path):
+    day = 24 * 3600
+    for name, age in ((".o**.abcdefgh.tmp", day + 9), (".o**.hgfedcba.tmp", day - 99), (".out.abcdefgh.tmp", day + 9)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    with atomic_folder(tmp_path / "o**"):
+        pass
+    assert names(tmp_path) == [".o**.hgfedcba.tmp", ".out.abcdefgh.tmp", "o**"]
 
 
 def test_a_folder_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):

@@ -134,3 +134,12 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert {entry["group"]: entry["reason"] for entry in gone}["quote"] == "quotes its passage"
     assert run([*argv, "--top", "0", "--overwrite"]) == 2
     assert run(argv) == 2
+    # Killed in place: the rows that it drops are in a file before they are gone.
+    monkeypatch.setattr("isoglot.data.rows.write_rows", raise_interrupt)
+    assert run([*argv[:-1], str(source), "--overwrite"]) == 130
+    assert len(source.read_text(encoding="utf-8").splitlines()) == 13
+    assert len((tmp_path / "in.rejects.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def raise_interrupt(*_):
+    raise KeyboardInterrupt

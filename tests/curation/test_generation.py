@@ -89,6 +89,16 @@ def test_questions_in_several_languages(command, tmp_path, capsys):
     assert len(set(prepared.table.component.tolist())) == 1  # two questions about one passage
 
 
+def test_a_run_that_is_killed_before_its_rejects_are_kept_leaves_no_rows(command, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("isoglot.cli.generating.write_rejects", killed)
+    with chat_server(lambda *_: answer({"en": "When does the gate open?"})) as (url, _):
+        assert command(url) == 130
+    assert not (tmp_path / "made.jsonl").exists()
+
+
 def test_bad_questions_are_rejected(command, tmp_path):
     said = answer({"en": PASSAGE}, {"en": "When does the gate open?"}, {"en": "When does the gate open??"},
                   {"en": "Когда открываются ворота шлюза?"}, {"en": "?"}, {"en": "why " * 100})  # fmt: skip

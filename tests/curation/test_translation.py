@@ -105,6 +105,17 @@ def test_what_fails_the_checks_is_rejected(command, tmp_path, capsys):
     assert "rejected: 1 (query: the source, copied)" in capsys.readouterr().out
 
 
+def test_a_run_that_is_killed_before_its_rejects_are_kept_leaves_no_rows(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("isoglot.cli.translating.write_rejects", raise_interrupt)
+    with chat_server(german) as (url, _):
+        assert command("--with", url) == 130
+    assert not (tmp_path / "more.jsonl").exists()
+
+
+def raise_interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def test_where_nothing_comes_there_are_no_rows(command, tmp_path, capsys):
     """An endpoint that answers in prose: too few questions to give it up, and yet no success."""
     with chat_server(lambda prompt, number: "Gern!") as (url, _):

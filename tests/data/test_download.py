@@ -1,5 +1,6 @@
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -37,6 +38,10 @@ class Handler(BaseHTTPRequestHandler):
             body = body[:-1] + b"?"
         if fault == "closing":
             body = body[: len(body) // 2]
+        if fault == "slow":
+            self.wfile.write(body[:1000])
+            self.server.together.wait(20)
+            body = body[1000:]
         self.wfile.write(body)
 
     def log_message(self, *args):
@@ -90,6 +95,16 @@ def test_a_part_is_continued(server, tmp_path):
     (tmp_path / "de.json.part").write_bytes(FILES["de"][:1000])
     fetch(server, tmp_path, langs=("de",))
     assert server.seen[0][1] == "bytes=1000-"
+    assert contents(tmp_path) == {"de.json": FILES["de"]}
+
+
+def test_two_processes_that_fetch_at_once_both_have_the_file(server, tmp_path):
+    server.fault, server.together = "slow", threading.Barrier(2)
+    (tmp_path / "de.json.part").write_bytes(FILES["de"][:1000])
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(fetch, server, tmp_path, langs=("de",)) for _ in range(2)]:
+            done.result()
+    assert sorted(given or "" for _, given in server.seen) == ["", "bytes=1000-"]
     assert contents(tmp_path) == {"de.json": FILES["de"]}
 
 

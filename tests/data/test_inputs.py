@@ -1,7 +1,10 @@
 """Rows as users have them: whatever holds the same rows is prepared the same."""
 
 import io
+import itertools
 import json
+import os
+import time
 from pathlib import Path
 
 import datasets
@@ -12,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import isoglot.data.prepared
 from isoglot.core.errors import InputError
 from isoglot.data.prepared import prepare
 from isoglot.data.rows import Row
@@ -102,6 +106,32 @@ def test_the_cache_knows_content_names_and_languages(tmp_path, cache):
     write_jsonl(tmp_path / "one.jsonl", bare)
     assert contents(prepare(tmp_path / "one.jsonl", show_progress=False)) == contents(first)
     assert prepare(bare, show_progress=False).table.datasets == ("rows",)
+
+
+def test_rows_that_another_process_prepared_meanwhile_stay(cache, monkeypatch):
+    """Its training reads them from these files until it ends."""
+    cached, looks, made = isoglot.data.prepared._cached, itertools.count(), []
+
+    def meanwhile(place):
+        found = cached(place)
+        if next(looks) == 1:  # the first look was before preparing
+            made.append(prepare(ROWS, show_progress=False).folder.stat().st_ino)
+        return found
+
+    monkeypatch.setattr("isoglot.data.prepared._cached", meanwhile)
+    assert prepare(ROWS, show_progress=False).folder.stat().st_ino == made[0]
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_what_a_killed_preparation_left_in_the_cache_is_removed_after_a_day(cache):
+    now = time.time()
+    for name, age in ((".killed.tmp", 86500), (".running.tmp", 86500), (".recent.tmp", 80000)):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "rows.arrow").write_text("")
+        os.utime(cache / name / "rows.arrow", (now, now - (0 if name == ".running.tmp" else age)))
+        os.utime(cache / name, (now, now - age))
+    place = prepare(ROWS, show_progress=False).folder
+    assert {path.name for path in cache.iterdir()} == {".running.tmp", ".recent.tmp", place.name}
 
 
 def test_errors_name_rows_and_leave_no_folder(cache):

@@ -482,7 +482,8 @@ def test_what_killed_builds_left_is_removed_when_old(small_package, cache):
         (left / "model").mkdir(parents=True)
         (left / "model" / "model.safetensors").write_bytes(b"half")
     long_ago = time.time() - 3 * 24 * 3600
-    os.utime(old, (long_ago, long_ago))
+    for path in (old, *old.rglob("*")):
+        os.utime(path, (long_ago, long_ago))
     embedded_folder(cache)
     assert listing(cache) == [running.name, FOLDER_NAME]
 

@@ -1,6 +1,7 @@
 """Embedding endpoints, against a local server that misbehaves on purpose."""
 
 import json
+import sqlite3
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -199,6 +200,21 @@ def test_bad_input_is_refused(tmp_path, endpoint, server):
     with pytest.raises(InputError, match="not a cache of vectors"):
         Endpoint(server.url, "m", tmp_path / "bad.sqlite")
     assert endpoint([], "query").shape[0] == 0
+
+
+def test_a_cache_that_another_process_holds_is_told_in_words_and_kept(endpoint, server, monkeypatch):
+    endpoint(TEXTS, "query")
+    monkeypatch.setattr("isoglot.encoders.endpoint._PATIENCE", 0.01)
+    with contextlib.closing(sqlite3.connect(endpoint.cache)) as stopped:
+        stopped.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(IsoglotError, match=r"cache.sqlite: the cache of vectors cannot be used .*is locked"):
+            endpoint(TEXTS, "query")
+        with pytest.raises(InputError, match=r"cannot be opened \(database is locked\); what it holds is kept") as told:
+            Endpoint(server.url, "m", endpoint.cache)
+    assert "delete" not in str(told.value)
+    before = len(server.batches)
+    assert len(endpoint(TEXTS, "query")) == 5
+    assert len(server.batches) == before
 
 
 def test_a_benchmark_is_measured_through_an_endpoint(server, tmp_path, monkeypatch, capsys):

@@ -164,8 +164,9 @@ def test_vectors_of_another_correction_never_come_beside_those_that_are_there(tm
     opened.index.close()
 
 
-def test_any_store_can_be_written_through_the_protocol_and_wrong_counts_are_told(index):
-    """A writer of twenty lines: dictionaries that live as long as this test."""
+@pytest.fixture
+def shelf():
+    """A writer of twenty lines, registered as `shelf:`: dictionaries that live as long as the test."""
     kept, about_of = {}, []
 
     class Shelf:
@@ -195,6 +196,11 @@ def test_any_store_can_be_written_through_the_protocol_and_wrong_counts_are_told
         return Opened(MemoryIndex(passages, np.stack(vectors)), about_of[-1])
 
     register_store("shelf", open_shelf, write=Shelf)
+    return Shelf, kept
+
+
+def test_any_store_can_be_written_through_the_protocol_and_wrong_counts_are_told(index, shelf):
+    kind, kept = shelf
     kept["stale"] = (None, "x", None)
     assert counts(export_index(index, "shelf:a")) == (72, 0, 0, 1, 72)
     opened = open_place("shelf:a")
@@ -202,9 +208,31 @@ def test_any_store_can_be_written_through_the_protocol_and_wrong_counts_are_told
     # Title 2, the repeated word 2 in the mean, the other word and the number 1 each; a Chinese word of two signs
     # is three terms and one of three is five: (6 + 6 + 2 + 7 + 3 + 1) / 3.
     assert opened.about.mean_terms == pytest.approx(25 / 3)
-    Shelf.finish = lambda self: 71
+    kind.finish = lambda self: 71
     with pytest.raises(IsoglotError, match="shelf:a: 71 passages are there, but the index has 72"):
         export_index(index, "shelf:a")
+
+
+def test_an_export_that_slept_while_a_newer_version_was_exported_fails(tmp_path, shelf, monkeypatch):
+    """It puts its own passages over the newer ones, as many as there were."""
+    kind, kept = shelf
+    passages, vectors = some_passages()
+    older = write_index(tmp_path / "i", passages, vectors)
+    newer = write_index(tmp_path / "j", [replace(each, text=f"{each.text} neu") for each in passages], vectors)
+    put, finished = kind.put, []
+    with monkeypatch.context() as patch:
+
+        def sleeps(self, *what):
+            patch.setattr(kind, "put", put)
+            put(self, *what)
+            export_index(newer, "shelf:a")
+
+        patch.setattr(kind, "put", sleeps)
+        patch.setattr(kind, "finish", lambda self: finished.append(1) or len(kept))
+        with pytest.raises(IsoglotError, match="shelf:a: another export wrote there meanwhile"):
+            export_index(older, "shelf:a", batch=20)
+    assert len(finished) == 1
+    assert counts(export_index(newer, "shelf:a")) == (0, 52, 20, 0, 72)
 
 
 def test_the_command_exports_and_lists(index, place, tmp_path, capsys):

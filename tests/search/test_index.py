@@ -611,6 +611,20 @@ def test_length_and_precision_may_come_with_the_other_options(tmp_path, tiny_mod
     assert read_manifest(tmp_path / "o").length == 32
 
 
+def test_an_index_that_another_process_built_while_the_model_was_opened_is_left_alone(tmp_path, monkeypatch):
+    def records(*numbers):
+        return [{"id": f"d{number}", "text": f"moon {number}"} for number in numbers]
+
+    def opened(*_):
+        build_index(records(1, 2), tmp_path / "i", embed)
+        return embed
+
+    monkeypatch.setattr("isoglot.search.index.building._opened", opened)
+    with pytest.raises(InputError, match="this index is finished; give `update` to add to it"):
+        build_index(records(2, 3), tmp_path / "i", "a model")
+    assert [passage.id for passage in LanceIndex(tmp_path / "i").passages()] == ["d1", "d2"]
+
+
 def test_another_model_is_refused(capital_index, tmp_path):
     import torch
     from sentence_transformers import SentenceTransformer

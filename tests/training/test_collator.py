@@ -3,6 +3,7 @@ import pytest
 import torch
 from datasets import Dataset
 
+import isoglot.encoders.tokens
 from isoglot.core.errors import InputError
 from isoglot.data.prepared import prepare
 from isoglot.encoders.loading import load
@@ -78,6 +79,26 @@ def test_tokens_of_rows_are_those_of_their_texts_and_are_made_once(model, tmp_pa
     monkeypatch.setattr(model, "preprocess", None)
     assert np.array_equal(read().ids, plain.ids)
     assert np.array_equal(read(chosen).ids, part.ids)
+
+
+def test_tokens_that_another_process_made_meanwhile_stay(model, tmp_path, monkeypatch):
+    """Its training reads them from these files until it ends."""
+    prepared = prepare([write_jsonl(tmp_path / "rows.jsonl", parallel_rows(4))], tmp_path / "p", show_progress=False)
+
+    def read():
+        return tokenize_rows(model, prepared, "query", prompt=None, length=16, home=tmp_path / "tokens")
+
+    made, pieces = [], isoglot.encoders.tokens._pieces
+
+    def meanwhile(*args):
+        monkeypatch.setattr("isoglot.encoders.tokens._pieces", pieces)
+        made.append(read())
+        made.extend(path.stat().st_ino for path in sorted((tmp_path / "tokens").glob("query-*/*")))
+        return pieces(*args)
+
+    monkeypatch.setattr("isoglot.encoders.tokens._pieces", meanwhile)
+    assert np.array_equal(read().ids, made[0].ids)
+    assert [path.stat().st_ino for path in sorted((tmp_path / "tokens").glob("*/*"))] == made[1:]
 
 
 def test_a_model_without_tokens():

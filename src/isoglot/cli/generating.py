@@ -102,9 +102,9 @@ def generate(
                 progress.advance(outcome.passages - done)
                 done = outcome.passages
         require_some(outcome, refused)
+        write_rejects(outcome.rejects, refused)  # before the rows have their name: a killed run leaves none alone
 
     count = write_rows(made(), output)
-    write_rejects(outcome.rejects, refused)
     rate = len(subjects) / max(time.monotonic() - started, 1e-9)
     print(f"{count} rows for {len(subjects)} passages in {output}; {spent(chat)}; {rate:.1f} passages a second")
     print_rejected(outcome)
@@ -159,8 +159,8 @@ def filter_(
     ]
     if not dry_run:
         kept = (row for row, reason in zip(rows_of(prepared), found.reasons, strict=True) if not reason)
-        write_rows(kept, output)
         write_rejects(gone, refused)
+        write_rows(kept, output)
     where = f"would be kept of {len(prepared)}" if dry_run else f"of {len(prepared)} in {output}"
     print(f"{len(prepared) - len(gone)} rows {where}")
     for reason, number in found.counts.most_common():

@@ -90,9 +90,9 @@ def translate(
                 progress.advance(outcome.rows + len(outcome.rejects) - done)
                 done = outcome.rows + len(outcome.rejects)
         require_some(outcome, refused)
+        write_rejects(outcome.rejects, refused)  # before the rows have their name: a killed run leaves none alone
 
     count = write_rows(made(), output)
-    write_rejects(outcome.rejects, refused)
     seconds = time.monotonic() - started
     print(f"{count} rows in {output}; {cost()}; {len(tasks) / max(seconds, 1e-9):.1f} rows a second")
     print_rejected(outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import math
@@ -10,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +25,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202d\u202e]")
 
 _ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False)  # costs more to create than a line
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_DAY = 24 * 3600.0  # seconds
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NOT_OFFERED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)  # by this file system
 
@@ -54,8 +57,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; it replaces `path` only if the block succeeds, once it is on disk.
+def atomic_folder(path: Path, *, replaces: bool = True) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, which takes its place only if the block succeeds, once it is on disk.
+
+    Args:
+        path: of the folder.
+        replaces: whether a folder that is there is replaced; if not, it stays: other processes may be reading the same.
 
     Raises:
         InputError: the place is not writable.
@@ -63,6 +70,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent, f".{glob.escape(path.name)}.????????.tmp")
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
     except OSError as error:
         raise unwritable(path, error) from error
@@ -72,15 +80,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         share(temporary, 0o777)
         # A folder that exists counts as complete: later runs reuse it without reading it all.
         put_on_disk(temporary.rglob("*"))
-        if path.exists():
+        if replaces and path.exists():
             # Moved aside first: whenever the process dies, one of the two is complete.
             path.replace(aside)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if replaces or not path.is_dir():
+                raise
     except OSError as error:
         raise IsoglotError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def remove_leftovers(home: Path, pattern: str) -> None:
+    """Remove temporary folders of killed processes: those in which nothing was written for a day."""
+    for left in home.glob(pattern):
+        with suppress(OSError):  # its process, or another one, is just removing it
+            if time.time() - max(path.stat().st_mtime for path in (left, *left.rglob("*"))) > _DAY:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def put_on_disk(files: Iterable[Path]) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from isoglot.core.arguments import check_kind
 from isoglot.core.cache import cache_folder
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.core.files import atomic_folder, read_json, share, unwritable
+from isoglot.core.files import atomic_folder, read_json, remove_leftovers, share, unwritable
 from isoglot.core.output_folders import holds_anything
 from isoglot.core.problems import Problems
 from isoglot.core.short_repr import few
@@ -223,6 +223,7 @@ def _in_cache(given: Given, langs: tuple[str, ...] | None, show_progress: bool) 
         return found
     try:
         home.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(home, ".*.tmp")
         temporary = Path(tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=home))
     except OSError as error:
         remedy = "set $ISOGLOT_CACHE to a writable folder (in Python, `prepare(rows, folder)` prepares elsewhere)"
@@ -238,11 +239,12 @@ def _in_cache(given: Given, langs: tuple[str, ...] | None, show_progress: bool) 
 
         write_prepared(read(), problems, temporary, langs, show_progress=show_progress)
         place = _place(home, content or digest.hexdigest(), langs)
-        if not _cached(place):
-            # What is there is damaged, so it can go. If the rename fails, another process has just written the same.
+        share(temporary, 0o777)
+        with suppress(OSError):  # another process has written the same, and may be reading it
+            temporary.rename(place)
+        if not _cached(place):  # what is there is damaged, so it can go
             shutil.rmtree(place, ignore_errors=True)
             with suppress(OSError):
-                share(temporary, 0o777)
                 temporary.rename(place)
         return open_prepared(place)
     except OSError as error:

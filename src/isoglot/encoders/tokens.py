@@ -141,7 +141,7 @@ def tokenize_rows(
         count = len(rows) if numbers is None else len(numbers)
         what = "queries" if side == "query" else "passages"
         with (
-            atomic_folder(folder) as temporary,
+            atomic_folder(folder, replaces=False) as temporary,
             (temporary / "ids").open("wb") as ids_file,
             (temporary / "offsets").open("wb") as offsets_file,
         ):

@@ -147,7 +147,7 @@ def pivot_vectors(
     lengths = (settings.query_length or preset.query_length, settings.passage_length or preset.passage_length)
     folder = home / _key(teacher, rows, found, lengths)
     if not folder.is_dir():
-        with atomic_folder(folder) as temporary:
+        with atomic_folder(folder, replaces=False) as temporary:
             sides: tuple[tuple[Role, Iterable[list[str]], int], ...] = (
                 ("query", rows.query_blocks(found), lengths[0]),
                 ("passage", rows.passage_blocks(found), lengths[1]),

@@ -14,6 +14,15 @@ def test_answers_are_there_for_the_next_run(tmp_path):
     assert first.get(key_of("c")) is None
 
 
+def test_machines_can_share_the_file(tmp_path):
+    """A log beside the file, as of WAL mode, would need memory that they share."""
+    one, other = AnswerStore(tmp_path / "answers.sqlite"), AnswerStore(tmp_path / "answers.sqlite")
+    for store, name in ((one, "a"), (other, "b"), (one, "c")):
+        store.put([(key_of(name), name)])
+        assert one.get(key_of(name)) == other.get(key_of(name)) == name
+        assert [path.name for path in tmp_path.iterdir()] == ["answers.sqlite"]
+
+
 def test_a_file_that_fails_later_is_told_in_words(tmp_path):
     """As a full disk does; here somebody else took the table away."""
     path = tmp_path / "answers.sqlite"

@@ -11,9 +11,13 @@ from pathlib import Path
 
 from isoglot.core.errors import InputError, IsoglotError
 
+_PATIENCE = 120.0  # seconds to wait while other processes write
+
 
 class AnswerStore:
     """Texts by key in an SQLite file; each is on disk before it is used, so that a killed run loses nothing.
+
+    Several processes may use the file, also of several machines if its file system has locks.
 
     Args:
         path: the file, created if missing.
@@ -27,8 +31,8 @@ class AnswerStore:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
+            # Not in WAL mode: that is fast, but machines that share a disk would overwrite one another's answers.
+            self._db = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
             self._db.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT NOT NULL)")
             self._db.commit()
         except (sqlite3.OperationalError, OSError) as error:  # no room, no rights, no locks: the answers may be whole

@@ -6,6 +6,8 @@ import http.client
 import os
 import urllib.error
 import urllib.request
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from isoglot.core.errors import InputError, IsoglotError
@@ -96,15 +98,21 @@ def is_offline() -> bool:
 
 def _fetch(address: str, path: Path, checksum: str) -> None:
     """Download one file to `path`, resuming from the `.part` file of an interrupted download."""
-    part = path.with_name(f"{path.name}.part")
+    part, own = path.with_name(f"{path.name}.part"), path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        _download(address, part)
-        seen = sha256(part)
-        if seen != checksum:
-            part.unlink()
-            raise IsoglotError(f"{address}: SHA-256 is {seen}, expected {checksum}; try again or give `data_dir`")
-        part.replace(path)
+        with suppress(FileNotFoundError):
+            part.replace(own)  # of processes that fetch the file at once, one goes on with the part
+        try:
+            _download(address, own, path.name)
+            seen = sha256(own)
+            if seen != checksum:
+                own.unlink()
+                raise IsoglotError(f"{address}: SHA-256 is {seen}, expected {checksum}; try again or give `data_dir`")
+            own.replace(path)
+        finally:
+            with suppress(FileNotFoundError):
+                own.replace(part)
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
         raise IsoglotError(
@@ -114,7 +122,7 @@ def _fetch(address: str, path: Path, checksum: str) -> None:
         raise IsoglotError(f"{part}: cannot be written ({error.strerror or error})") from error
 
 
-def _download(address: str, part: Path) -> None:
+def _download(address: str, part: Path, name: str) -> None:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -129,7 +137,7 @@ def _download(address: str, part: Path) -> None:
         length = response.headers.get("Content-Length")
         with (
             part.open("ab" if resumed else "wb") as out,
-            Progress(part.stem, int(length) if length else None) as progress,
+            Progress(name, int(length) if length else None) as progress,
         ):
             received = 0
             while block := response.read(1 << 16):

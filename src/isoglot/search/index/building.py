@@ -40,7 +40,7 @@ from isoglot.search.index.file_states import write_states
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.manifest import BUILDING, Manifest, Version, read_manifest
 from isoglot.search.index.publishing import publish
-from isoglot.search.index.replacing import built_in, finish_swap
+from isoglot.search.index.replacing import built_in, finish_swap, refuse_what_is_there
 from isoglot.search.index.resume import (
     DEBIAS,
     deciding,
@@ -207,6 +207,9 @@ def build_index(
     problems = Problems(each=5)
     place = built_in(folder, overwrite=overwrite, resume=resume and not changes.update)
     with place as folder, one_writer(folder), nothing_left_of_nothing(folder):
+        if not (changes.update or changes.sync or overwrite or resume):
+            # Again: another process may have built there since, and what is read here would be added to its index.
+            refuse_what_is_there(folder, overwrite=False, resume=False)
         manifest = go_on_from(folder, model, name, settings, update=changes.update)
         with nothing_begun(folder):
             begun = begin(folder, manifest, given.files, problems, changes)

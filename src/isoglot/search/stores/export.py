@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def export_index(folder: Path | str, place: str, *, overwrite: bool = False, bat
 
     Raises:
         InputError: no index, no such store, the place holds another encoder's vectors, or batch below 1.
-        IsoglotError: the store does not answer, or the number of passages differs at the end.
+        IsoglotError: the store does not answer, or holds something else at the end.
     """
     started = time.perf_counter()
     if batch < 1:
@@ -70,9 +71,11 @@ def export_index(folder: Path | str, place: str, *, overwrite: bool = False, bat
     about = about_folder(Path(folder), index.manifest)
     writer = write_place(place, replace(about, mean_terms=_mean_terms(index)), overwrite=overwrite)
     try:
-        added, replaced, unchanged, gone = _move(index, writer, batch, version.passages)
+        added, replaced, unchanged, gone, total = _move(index, writer, batch, version.passages)
         for start in range(0, len(gone), _REMOVED):
             writer.remove(gone[start : start + _REMOVED])
+        if (added or replaced or gone) and _sum(writer.held().values()) != total:
+            raise IsoglotError(f"{place}: another export wrote there meanwhile; run again when it is done")
         if isinstance(writer, Weighing):
             writer.weigh(_frequencies(index))
         there = writer.finish()
@@ -87,13 +90,18 @@ def export_index(folder: Path | str, place: str, *, overwrite: bool = False, bat
     return Exported(version.number, added, replaced, unchanged, len(gone), there, time.perf_counter() - started)
 
 
-def _move(index: LanceIndex, writer: Writer, batch: int, total: int) -> tuple[int, int, int, list[str]]:
-    """Send new and changed passages; return the numbers of new, changed and unchanged ones, and ids no longer used."""
+def _move(index: LanceIndex, writer: Writer, batch: int, total: int) -> tuple[int, int, int, list[str], int]:
+    """Send new and changed passages.
+
+    Returns:
+        The numbers of new, changed and unchanged ones, ids no longer used, and the sum of all digests.
+    """
     held = dict(writer.held())
-    added = replaced = unchanged = 0
+    added = replaced = unchanged = summed = 0
     with Progress("passages", total=total) as progress:
         for passages, vectors in index.batches(batch):
             digests = [digest_of(passage, vector) for passage, vector in zip(passages, vectors, strict=True)]
+            summed += _sum(digests)
             before = [held.pop(passage.id, None) for passage in passages]
             rows = [row for row, digest in enumerate(digests) if before[row] != digest]
             if rows:
@@ -101,7 +109,12 @@ def _move(index: LanceIndex, writer: Writer, batch: int, total: int) -> tuple[in
             new = sum(before[row] is None for row in rows)
             added, replaced, unchanged = added + new, replaced + len(rows) - new, unchanged + len(passages) - len(rows)
             progress.advance(len(passages))
-    return added, replaced, unchanged, list(held)
+    return added, replaced, unchanged, list(held), summed
+
+
+def _sum(digests: Iterable[str]) -> int:
+    """Return a sum over digests by which two sets of them, in any order, can be compared within this process."""
+    return sum(map(hash, digests))
 
 
 def digest_of(passage: Passage, vector: Vectors) -> str:

@@ -37,7 +37,7 @@ class Writer(Protocol):
     """A place open for writing, for `isoglot export`."""
 
     def held(self) -> Mapping[str, str]:
-        """Return the digest of each stored passage, by passage id."""
+        """Return the digest of each stored passage, by passage id; called first, and again after the last change."""
 
     def put(self, passages: Sequence[Passage], digests: Sequence[str], vectors: Vectors) -> None:
         """Store passages with unit vectors (n, d) and digests; an existing passage of the same id is replaced."""
