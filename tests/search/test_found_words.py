@@ -173,7 +173,12 @@ def test_words_in_title_and_text_count_together(tmp_path):
     passages = [Passage(key, key, text, "en", title=title) for key, title, text in titled]
     stored = Searcher.open(tmp_path / "index")
     memory = Searcher(MemoryIndex(passages, np.eye(len(passages), dtype=np.float32)))
-    for query, best in (("remove filter", "remove"), ("filter make", "make"), ("filter", None)):
+    for query, best in (
+        ("remove filter", "remove"),
+        ("filter make", "make"),
+        ("filter", None),
+        ("filter rows filter filtered", None),
+    ):
         there, here = ({hit.id: hit.score for hit in one.search(query, mode="lexical")} for one in (stored, memory))
         assert there == pytest.approx(here, rel=0.02)
         assert best in (None, next(iter(there)))

@@ -38,7 +38,7 @@ def quoted(text: str) -> str:
 
 
 def search_text(text: str, *, beginnings: bool = True) -> str:
-    """Return the terms of a text or a query, separated by spaces; `beginnings` as in `search_terms`."""
+    """Return the terms of a text, separated by spaces; `beginnings` as in `search_terms`."""
     return " ".join(search_terms(search_form(text), beginnings=beginnings))
 
 
