@@ -244,6 +244,7 @@ FORMS = [
     ("anusvara for a dental nasal", "हिन्दी", "हिंदी"),
     ("anusvara for a labial nasal", "सम्बन्ध", "संबंध"),
     ("chandrabindu", "चाँद", "चांद"),
+    ("nukta of loan words", "ज़मीन", "जमीन"),
 ]
 
 

@@ -34,6 +34,8 @@ _ARTICLE = re.compile("(?:وال|بال|كال|فال|لل|ال|و)(?=..)")
 _NASALS = re.compile(
     "(?<=[\u0900-\u097f])(?:ङ\u094d(?=[क-घ])|ञ\u094d(?=[च-झ])|ण\u094d(?=[ट-ढ])|न\u094d(?=[त-ध])|म\u094d(?=[प-भ])|\u0901)"
 )
+# The nukta of loan words, which is often omitted: ज़मीन, जमीन. That of ड़ and ढ़ is not.
+_NUKTA = re.compile("(?<=[कखगजफ])\u093c")
 
 
 def is_unspaced(word: str) -> bool:
@@ -96,13 +98,14 @@ def search_terms(form: str, *, beginnings: bool = True) -> list[str]:
 
 
 def stem(word: str) -> str:
-    """Return a word without an Arabic article and particles before it, and with an anusvara for nasals of Devanagari.
+    """Return a word without an Arabic article and particles before it; one in Devanagari with an anusvara for nasals
+    before consonants, and without the nukta of loan words.
 
     >>> stem("والكتاب"), stem("हिन्दी") == "हिंदी", stem("जन्म") == "जन्म", stem("book")
     ('كتاب', True, True, 'book')
     """
     bare = _ARTICLE.match(word)
-    return word[bare.end() :] if bare else _NASALS.sub("\u0902", word)
+    return word[bare.end() :] if bare else _NUKTA.sub("", _NASALS.sub("\u0902", word))
 
 
 @lru_cache(maxsize=65_536)
