@@ -1,4 +1,4 @@
-"""Lexical retrieval by tokenizer: isoglot's terms against words segmented by ICU's dictionaries.
+"""Lexical retrieval by terms: isoglot's, the same without beginnings of words, and words segmented by ICU.
 
     python performance/words.py
     python performance/words.py --quick     # about a hundred queries of each language
@@ -27,7 +27,11 @@ DEPTH = 100
 LEAST = 80  # characters of text under a heading
 _SECTION = re.compile(r"^#+ +", re.MULTILINE)
 _MARKUP = re.compile(r"\]\([^)]*\)|\{[^}]*\}|[*_\[\]`]")
-WAYS = {"icu": search_form, "whitespace": lambda text: " ".join(search_terms(search_form(text)))}
+WAYS = {
+    "ICU": ("icu", search_form),
+    "words": ("whitespace", lambda text: " ".join(search_terms(search_form(text), beginnings=False))),
+    "terms": ("whitespace", lambda text: " ".join(search_terms(search_form(text)))),
+}
 
 
 def atlas():
@@ -52,11 +56,11 @@ def pages(folder):
                 yield name, normal_code(code), heading, text
 
 
-def ranks(tokenizer, pairs):
+def ranks(way, pairs):
     """Yield the rank of each query's passage, infinite beyond `DEPTH`."""
     passages = list(dict.fromkeys(passage for _, passage in pairs))
     place = {passage: number for number, passage in enumerate(passages)}
-    form = WAYS[tokenizer]
+    tokenizer, form = WAYS[way]
     with tempfile.TemporaryDirectory() as folder:
         columns = {"id": range(len(passages)), "words": [form(passage) for passage in passages]}
         table = lancedb.connect(folder).create_table("t", pa.table({name: pa.array(c) for name, c in columns.items()}))
@@ -82,14 +86,16 @@ def main():
         for name, lang, query, passage in source:
             if not given.langs or lang in given.langs.split(","):
                 sets.setdefault((name, lang), []).append((query, passage))
-    print("| | language | queries | MRR ICU | MRR terms | in vain ICU | in vain terms |\n|---|---|---|---|---|---|---|")
+    titles = [f"{figure} {way}" for figure in ("MRR", "in vain") for way in WAYS]
+    print(f"| | language | queries | {' | '.join(titles)} |\n{'|---' * (3 + len(titles))}|")
     record = {}
     for (name, lang), every in sets.items():
         pairs = every[:: max(1, len(every) // 100)] if given.quick else every
-        found = [list(ranks(tokenizer, pairs)) for tokenizer in WAYS]
+        found = [list(ranks(way, pairs)) for way in WAYS]
         mrr = [sum(1 / rank for rank in own) / len(own) for own in found]
         vain = [sum(rank == float("inf") for rank in own) for own in found]
-        print(f"| {name} | {lang} | {len(pairs)} | {mrr[0]:.3f} | {mrr[1]:.3f} | {vain[0]} | {vain[1]} |", flush=True)
+        cells = [*(f"{value:.3f}" for value in mrr), *map(str, vain)]
+        print(f"| {name} | {lang} | {len(pairs)} | {' | '.join(cells)} |", flush=True)
         record[f"{name} / {lang}"] = {"queries": len(pairs), "mrr": mrr, "in_vain": vain}
     harness.finish([], record, given.json)
 

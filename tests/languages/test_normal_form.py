@@ -226,9 +226,55 @@ def test_what_is_in_a_text_finds_it(text, query):
     assert wanted <= there or query == "도서관은"
 
 
+# Inflected forms of one word.
+FORMS = [
+    ("English", "planets", "planetary"),
+    ("German", "Straße", "Straßen"),
+    ("Spanish", "canción", "canciones"),
+    ("Russian", "городами", "город"),
+    ("Greek", "άνθρωπος", "ανθρώπους"),
+    ("Turkish", "kitaplarımız", "kitaptan"),
+    ("Finnish", "taloissa", "talossa"),
+    ("Arabic article", "كتاب", "الكتاب"),
+    ("Arabic conjunction and article", "كتاب", "والكتاب"),
+    ("Arabic preposition and article", "مدرسة", "للمدرسة"),
+    ("Arabic ending", "مدرسة", "مدرستها"),
+    ("Persian plural", "کتاب", "کتاب‌ها"),
+    ("Hindi oblique", "लड़का", "लड़के"),
+    ("anusvara for a dental nasal", "हिन्दी", "हिंदी"),
+    ("anusvara for a labial nasal", "सम्बन्ध", "संबंध"),
+    ("chandrabindu", "चाँद", "चांद"),
+    ("nukta of loan words", "ज़मीन", "जमीन"),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), [pair[1:] for pair in FORMS], ids=[pair[0] for pair in FORMS])
+def test_forms_of_one_word_share_a_term(a, b):
+    one, other = (set(search_terms(search_form(word))) for word in (a, b))
+    assert one & other
+    assert not set(search_terms(search_form(a), beginnings=False)) & set(search_terms(search_form(b), beginnings=False))
+    # The word itself is in a text that has it as well, so it scores higher.
+    assert one - other
+
+
+@pytest.mark.parametrize(
+    "word", ["haus", "tag", "v1", "utf16le", "2024", "covid19", "من", "€", "😀", "図書館", "도서관", "ไทย"]
+)
+def test_short_words_codes_and_scripts_without_spaces_have_no_beginning(word):
+    assert not any(term.endswith("*") for term in search_terms(search_form(word)))
+
+
+@given(texts)
+def test_beginnings_only_add_terms(text):
+    form = search_form(text)
+    every = search_terms(form)
+    assert [term for term in every if not term.endswith("*")] == search_terms(form, beginnings=False)
+
+
 def test_what_is_one_word_stays_one():
     for word in ('צה"ל', "п'ять", "ג'ירפה"):
-        assert search_terms(search_form(word)) == [word]
+        assert search_terms(search_form(word))[0] == word
+        assert search_terms(search_form(word), beginnings=False) == [word]
     assert search_terms("🇩🇪🇫🇷") == ["🇩🇪", "🇫🇷"]
 
 

@@ -13,6 +13,7 @@ from isoglot.search.index.about import About
 from isoglot.search.index.building import build_index
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.searcher import Searcher
+from isoglot.search.stores import export
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import open_place, register_store
 from isoglot.search.stores.protocol import Opened
@@ -40,6 +41,14 @@ def test_words_score_as_in_memory(index, place):
     there = open_place(place).index
     assert_words_score_as_in_memory(there)
     there.close()
+
+
+def test_an_export_sends_everything_again_if_terms_are_made_otherwise(index, place, monkeypatch):
+    monkeypatch.setattr(export, "_TERMS", 1)
+    export_index(index, place)
+    monkeypatch.undo()
+    assert counts(export_index(index, place)) == (0, 72, 0, 0, 72)
+    assert counts(export_index(index, place)) == (0, 0, 72, 0, 72)
 
 
 def test_an_export_that_was_stopped_goes_on(index, place, monkeypatch):
@@ -206,8 +215,9 @@ def test_any_store_can_be_written_through_the_protocol_and_wrong_counts_are_told
     opened = open_place("shelf:a")
     assert opened.index.languages() == {"de": 24, "en": 24, "zh": 24}
     # Title 2, the repeated word 2 in the mean, the other word and the number 1 each; a Chinese word of two signs
-    # is three terms and one of three is five: (6 + 6 + 2 + 7 + 3 + 1) / 3.
-    assert opened.about.mean_terms == pytest.approx(25 / 3)
+    # is three terms and one of three is five: (6 + 6 + 2 + 7 + 3 + 1) / 3. Beginnings of `titel` in each of the 72, of
+    # repeated words 26 in German and 34 in English, of other words 12 and 24: 7 / 3 more.
+    assert opened.about.mean_terms == pytest.approx(32 / 3)
     kind.finish = lambda self: 71
     with pytest.raises(IsoglotError, match="shelf:a: 71 passages are there, but the index has 72"):
         export_index(index, "shelf:a")

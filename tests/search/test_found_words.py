@@ -2,16 +2,21 @@
 
 import json
 import unicodedata
+from functools import partial
 
 import numpy as np
 import pytest
 
 from isoglot import Searcher, load
 from isoglot.cli import run
+from isoglot.search.index import resume
 from isoglot.search.index.building import build_index
+from isoglot.search.index.lance import LanceIndex
+from isoglot.search.index.manifest import Manifest
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
 from support.encoders import tiny_encoder
+from support.passages import write_index
 
 
 def nfd(text):
@@ -54,9 +59,13 @@ WORDS = [
     ("my-part", "my", "စာကြည့်တိုက်သည် တနင်္လာနေ့တွင် ပိတ်သည်။", "တနင်္လာ"),
     ("mail", "en", "Write to user@example.com.", "example"),
     ("emoji", "en", "Have fun 😀", "😀"),
+    ("ar-article", "ar", "وقف العالم على الرصيف", "رصيف"),
+    ("hi-anusvara", "hi", "यह सम्बन्ध पुराना था।", "संबंध"),
+    ("fi-case", "fi", "Kirjastoissa on hiljaista.", "kirjasto"),
+    ("tr-suffix", "tr", "Kütüphanelerimizde sessizlik var.", "kütüphane"),
 ]
 # A query that must not find the document: another word.
-OTHERS = [("hi-nfc", "सडक"), ("ru-long", "досто"), ("ar-harakat", "الطلب")]
+OTHERS = [("hi-nfc", "सडक"), ("ru-long", "дост"), ("ar-harakat", "الطلب")]
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +102,47 @@ def test_other_words_are_not(searchers, kind):
         assert key not in [hit.id for hit in searchers[kind].search(query, mode="lexical")]
 
 
+@pytest.mark.parametrize("kind", ["stored", "memory"])
+def test_a_words_own_form_comes_first(tmp_path, kind):
+    texts = {
+        "other": "JavaScript runs planetary pages",
+        "own": "Java runs the planets here",
+        "form": "A planet is here",
+    }
+    passages = [Passage(key, key, text, "en") for key, text in texts.items()]
+    vectors = np.eye(3, dtype=np.float32)
+    index = MemoryIndex(passages, vectors)
+    if kind == "stored":
+        index = LanceIndex(write_index(tmp_path / "i", passages, vectors))
+    planets = [found.passage.id for found in index.matching("planets", 3)]
+    assert planets[0] == "own"
+    assert set(planets) == {"other", "own", "form"}
+    assert [found.passage.id for found in index.matching("java", 3)] == ["own"]
+
+
+def test_an_older_index_keeps_its_terms(tmp_path, monkeypatch):
+    """Otherwise the passages of an update would be found by more terms than the others, and rank before them."""
+
+    def embed(texts, role):
+        return [[1.0, len(text)] for text in texts]
+
+    folder = tmp_path / "i"
+    with monkeypatch.context() as before:
+        before.setattr(resume, "Manifest", partial(Manifest, beginnings=False))
+        build_index([{"id": "old", "text": "All the planets", "lang": "en"}], folder, embed)
+    record = json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))
+    assert record["isoglot_index"] == 5
+    assert "beginnings" not in record
+    build_index([{"id": "new", "text": "Some planets", "lang": "en"}], folder, embed, update=True)
+    assert json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))["isoglot_index"] == 5
+    index = LanceIndex(folder)
+    assert {found.passage.id for found in index.matching("planets", 2)} == {"old", "new"}
+    assert index.matching("planetary", 2) == []
+    build_index([{"id": "old", "text": "All the planets", "lang": "en"}], folder, embed, overwrite=True)
+    assert [found.passage.id for found in LanceIndex(folder).matching("planetary", 2)] == ["old"]
+    assert json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))["isoglot_index"] == 9
+
+
 def test_texts_are_shown_as_they_were(searchers):
     texts = {key: text for key, _, text, _ in WORDS}
     for key, _, _, query in WORDS:
@@ -123,7 +173,12 @@ def test_words_in_title_and_text_count_together(tmp_path):
     passages = [Passage(key, key, text, "en", title=title) for key, title, text in titled]
     stored = Searcher.open(tmp_path / "index")
     memory = Searcher(MemoryIndex(passages, np.eye(len(passages), dtype=np.float32)))
-    for query, best in (("remove filter", "remove"), ("filter make", "make"), ("filter", None)):
+    for query, best in (
+        ("remove filter", "remove"),
+        ("filter make", "make"),
+        ("filter", None),
+        ("filter rows filter filtered", None),
+    ):
         there, here = ({hit.id: hit.score for hit in one.search(query, mode="lexical")} for one in (stored, memory))
         assert there == pytest.approx(here, rel=0.02)
         assert best in (None, next(iter(there)))

@@ -219,9 +219,9 @@ def test_terms_are_counted_anew_where_they_changed(tmp_path, server, monkeypatch
     again = opened.renew()
     assert again.version == 2
     assert scores(again.index).keys() == scores(after).keys() == {"d0", "d2"}
-    # One of three passages has it: log(1 + 2.5 / 1.5) = .98083. Its length is 1, and the mean that of the first export,
-    # 5 / 3: 2.2 / (1 + 1.2 (.25 + .75 * .6)) = 1.19565.
-    assert scores(again.index)["d2"] == pytest.approx(0.98083 * 1.19565, rel=1e-4)
+    # One of three passages has the word and its beginning: log(1 + 2.5 / 1.5) = .98083 each. Its length is 2, and so is
+    # the mean of the first export, 6 / 3: 2.2 / (1 + 1.2) = 1.
+    assert scores(again.index)["d2"] == pytest.approx(2 * 0.98083, rel=1e-4)
     assert again.renew() is None
     again.index.close()
     opened.index.close()

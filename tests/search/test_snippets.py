@@ -23,6 +23,9 @@ FILL = "Lorem ipsum dolor sit amet. " * 40
         ("กรุงเทพมหานครเป็นเมืองหลวง", "เมืองหลวง", ["เมืองหลวง"]),
         ("नई दिल्ली भारत की राजधानी है", "राजधानी", ["राजधानी"]),
         ("e\u0301cole primaire", "école", ["e\u0301cole"]),
+        ("Die Planung der Planeten", "planets", ["Planeten"]),
+        ("قرأت هذا الكتاب أمس", "كتاب", ["الكتاب"]),
+        ("हिन्दी भाषा", "हिंदी", ["हिन्दी"]),
     ],
 )
 def test_the_words_are_in_it_and_marked(sentence, query, marked):

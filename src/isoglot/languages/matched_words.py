@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, takewhile
 from typing import NamedTuple
 
 from isoglot.languages.normal_form import aligned, search_form
-from isoglot.languages.words import clusters, is_unspaced, word_pattern
+from isoglot.languages.words import beginning, clusters, is_unspaced, stem, word_pattern
 
 _ALPHABETIC = re.compile("[a-z\u00df-\u052f\u1e00-\u1fff]")
 _SHORT = 4
@@ -31,8 +31,10 @@ def marks(text: str, query: str) -> list[Mark]:
     """Return the spans that match a word of the query, in order; in scripts without spaces they may overlap.
 
     A word matches if its search form starts with the query's (is equal to it, for short ones): the query's `planet`
-    marks `Planeten`. In scripts without spaces, and in Korean, any two adjacent characters of the query match, and so
-    does one that stands alone in the query.
+    marks `Planeten`. So does another form of a word, which search finds by its `beginning`, if three fifths of the
+    longer one are the same, from the first letter on: `planets` marks `Planeten`, and not `Planung`. In scripts
+    without spaces, and in Korean, any two adjacent characters of the query match, and so does one that stands alone in
+    the query.
 
     >>> marks("Die Planeten kreisen.", "planet")
     [Mark(start=4, end=12, term='planet')]
@@ -41,6 +43,10 @@ def marks(text: str, query: str) -> list[Mark]:
     if not words and not parts:
         return []
     beginnings = sorted((word for word in words if len(word) >= _SHORT), key=len, reverse=True)
+    begun: dict[str, list[str]] = {}
+    for word in sorted(words):
+        begun.setdefault(beginning(word), []).append(word)
+    begun.pop("", None)
     form, spans = aligned(text)
     found: list[Mark] = []
 
@@ -58,9 +64,18 @@ def marks(text: str, query: str) -> list[Mark]:
                         mark(first, until, form[first:until])
             continue
         term = word if word in words else next((term for term in beginnings if word.startswith(term)), None)
+        if term is None:
+            term = next((term for term in begun.get(beginning(word), ()) if _are_akin(word, term)), None)
         if term is not None:
             mark(start, end, term)
     return found
+
+
+def _are_akin(word: str, other: str) -> bool:
+    """Return whether three fifths of the longer of two words are the same, from the first letter on."""
+    one, two = stem(word), stem(other)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
+    return 5 * same >= 3 * max(len(one), len(two))
 
 
 def _terms(query: str) -> tuple[set[str], set[str]]:

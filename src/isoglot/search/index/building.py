@@ -281,6 +281,7 @@ def _recipe(
         probe=manifest.probe if elsewhere else None,
         in_context=manifest.in_context,
         tokens=bool(manifest.tokens),
+        beginnings=manifest.beginnings,
     )
 
 

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.quantised_tokens import QuantisedTokens
+from isoglot.languages.normal_form import search_form
+from isoglot.languages.words import search_terms
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of, to_sql
 from isoglot.search.filters.tree import Filter
@@ -27,7 +29,7 @@ from isoglot.search.index.approximate import probes_for
 from isoglot.search.index.columns import add_up
 from isoglot.search.index.lance_tables import PASSAGES, connect, reading, table_uri
 from isoglot.search.index.manifest import Manifest, Version, read_manifest
-from isoglot.search.index.passages_table import SAMPLES, SEARCHED, SHOWN, quoted, search_text
+from isoglot.search.index.passages_table import SAMPLES, SEARCHED, SHOWN, quoted
 from isoglot.search.index.protocol import Found, Near, Tally
 from isoglot.search.index.row_cache import Fetched, Row
 from isoglot.search.index.stored_tokens import StoredTokens
@@ -193,7 +195,8 @@ class LanceIndex:
         self, query: str, k: int, langs: Sequence[str] | None = None, where: Filter | None = None
     ) -> list[Found]:
         """Return the k passages whose title or text match a query's words best (BM25 over `search_terms`)."""
-        words = search_text(query)
+        # LanceDB counts a word as often as the query has it, unlike other stores.
+        words = " ".join(dict.fromkeys(search_terms(search_form(query))))
         if not self._version.passages or not words or (langs is not None and not langs):
             return []
         from lancedb.query import MultiMatchQuery

@@ -15,6 +15,7 @@ FORMAT = 5
 _SHORTENED = 6  # vectors not in float32, which earlier releases would misread
 _IN_CONTEXT = 7  # passages encoded in context, which earlier releases would compare queries with wrongly
 _TOKENS = 8  # with token vectors, which earlier releases would not add
+_BEGINNINGS = 9  # with the beginnings of words, which earlier releases would not add
 FILE = "isoglot-index.json"
 BUILDING = "building.json"  # exists during a build
 
@@ -63,6 +64,8 @@ class Manifest:
         in_context: passages were also encoded in the context of their documents: vectors have one more dimension than
             the encoder's.
         tokens: dimension of the stored token vectors; 0 if none are stored.
+        beginnings: the terms include the beginnings of words (see `search_terms`); False for older indexes, which stay
+            so in updates.
         current: number of the version that readers see.
         versions: all published versions, oldest first.
     """
@@ -77,6 +80,7 @@ class Manifest:
     numbers: str = "float32"
     in_context: bool = False
     tokens: int = 0
+    beginnings: bool = True
     current: int = 0
     versions: list[Version] = field(default_factory=list)
 
@@ -109,11 +113,15 @@ class Manifest:
             del record["in_context"]
         if not self.tokens:
             del record["tokens"]
+        if not self.beginnings:
+            del record["beginnings"]
         write_json(folder / FILE, {"isoglot_index": self._format, **record}, lasting=True)
 
     @property
     def _format(self) -> int:
         """The earliest format that covers everything in use."""
+        if self.beginnings:
+            return _BEGINNINGS
         if self.tokens:
             return _TOKENS
         return _IN_CONTEXT if self.in_context else FORMAT if self.numbers == "float32" else _SHORTENED
@@ -134,17 +142,17 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{folder}: no index there; make one with `isoglot index INPUT... -o {folder}`")
     record = read_json(path)
     found = record.pop("isoglot_index", None) if isinstance(record, dict) else None
-    if found not in (FORMAT, _SHORTENED, _IN_CONTEXT, _TOKENS):
+    if found not in (FORMAT, _SHORTENED, _IN_CONTEXT, _TOKENS, _BEGINNINGS):
         raise InputError(
-            f"{path}: index format {found}, this isoglot reads format {FORMAT}; "
+            f"{path}: index format {found}, this isoglot reads formats {FORMAT} to {_BEGINNINGS}; "
             + (
                 "update isoglot, or make the index again"
-                if isinstance(found, int) and found > _TOKENS
+                if isinstance(found, int) and found > _BEGINNINGS
                 else f"make the index again with `isoglot index INPUT... -o {folder} --overwrite`"
             )
         )
     try:
         versions = [Version(**version) for version in record.pop("versions")]
-        return Manifest(versions=versions, roots=to_roots(record.pop("roots")), **record)
+        return Manifest(versions=versions, roots=to_roots(record.pop("roots")), **{"beginnings": False, **record})
     except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path}: broken ({error}); make it again with `isoglot index --overwrite`") from error

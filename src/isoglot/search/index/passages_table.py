@@ -37,9 +37,9 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def search_text(text: str) -> str:
-    """Return the terms of a text or a query, separated by spaces."""
-    return " ".join(search_terms(search_form(text)))
+def search_text(text: str, *, beginnings: bool = True) -> str:
+    """Return the terms of a text, separated by spaces; `beginnings` as in `search_terms`."""
+    return " ".join(search_terms(search_form(text), beginnings=beginnings))
 
 
 def shown_json(passage: Passage) -> str:

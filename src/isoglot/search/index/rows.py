@@ -40,6 +40,7 @@ class Recipe:
         probe: vectors (3, d) that the encoder must give for the fixed texts; not compared when None.
         in_context: also encode passages in the context of their documents.
         tokens: also store the vectors of the passages' tokens.
+        beginnings: the terms include the beginnings of words.
     """
 
     model: Callable[[], Model]
@@ -51,6 +52,7 @@ class Recipe:
     probe: Sequence[Sequence[float]] | None = None
     in_context: bool = False
     tokens: bool = False
+    beginnings: bool = True
 
     def open(self) -> Callable[[Shard], pa.Table]:
         """Open the encoder, and return the function from a shard to its rows.
@@ -93,19 +95,22 @@ class Recipe:
             texts = [passage.text for passage in passages]
             within = with_contexts(encoder).encoded_within(texts, contexts, "passage")
             vectors = filled_up(joined(vectors, corrected(within)), "passage")
-        rows = rows_of(passages, hashes, vectors, self.dimension)
+        rows = rows_of(passages, hashes, vectors, self.dimension, beginnings=self.beginnings)
         if tokens is not None:
             rows = rows.append_column(TOKENS, to_column(quantise_tokens(tokens)))
         return rows
 
 
-def rows_of(passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors, dimension: int) -> pa.Table:
+def rows_of(
+    passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors, dimension: int, *, beginnings: bool = True
+) -> pa.Table:
     """Make rows of the passages table from passages, the hashes of their documents, and their vectors (n, d)."""
     columns: dict[str, Any] = {
         name: pa.array([getattr(passage, name) for passage in passages], pa.string())
         for name in ("id", "document", "text", "lang")
     }
-    columns["search_text"] = pa.array([search_text(f"{one.title} {one.text}") for one in passages], pa.string())
+    terms = [search_text(f"{one.title} {one.text}", beginnings=beginnings) for one in passages]
+    columns["search_text"] = pa.array(terms, pa.string())
     columns["search_title"] = pa.array([""] * len(passages), pa.string())
     columns["about"] = pa.array([shown_json(passage) for passage in passages], pa.string())
     columns["hash"] = pa.array(hashes, pa.string())

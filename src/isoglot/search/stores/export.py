@@ -24,6 +24,7 @@ from isoglot.search.stores.term_weights import term_number, terms_of
 
 BATCH = 256
 _REMOVED = 1000  # ids per request
+_TERMS = 2  # version of the terms that stores find a passage by; with a new one, every passage is sent again
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ def _sum(digests: Iterable[str]) -> int:
 
 
 def digest_of(passage: Passage, vector: Vectors) -> str:
-    """Return a hash of everything that a store holds of a passage."""
-    said = [passage.id, passage.document, passage.text, passage.lang, passage.title, passage.source]
+    """Return a hash of everything that a store holds of a passage, and of how its terms are made."""
+    said = [_TERMS, passage.id, passage.document, passage.text, passage.lang, passage.title, passage.source]
     hashed = hashlib.blake2b(json_line([*said, dict(passage.metadata)]).encode(errors="replace"), digest_size=16)
     hashed.update(np.ascontiguousarray(vector, "<f4").tobytes())
     return hashed.hexdigest()
