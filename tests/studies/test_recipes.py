@@ -38,6 +38,7 @@ def test_the_recipes_are_there():
         "paper-labse",
         "paper-xlm-r",
         "two-cores",
+        "two-cores-bitext",
     }
 
 
