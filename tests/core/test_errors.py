@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from isoglot.core.errors import GateMissedError, InputError, IsoglotError, MissingPackageError
+from isoglot.core.errors import GateMissedError, InputError, IsoglotError, MissingPackageError, needs
 from isoglot.data.lookups import DuplicateRowError
 from isoglot.search.lookup import NoPassageError
 from isoglot.serve.translatable import TranslatableError
@@ -29,3 +29,11 @@ def test_out_of_another_process(error):
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
+
+
+def test_a_package_that_is_there_but_broken_says_what_is_wrong_with_it(tmp_path, monkeypatch):
+    (tmp_path / "half_installed.py").write_text("from json import nothing_of_this_name\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    told = r"cannot import name 'nothing_of_this_name'.*'isoglot\[data\]'"
+    with pytest.raises(MissingPackageError, match=told), needs("rows need it", "data"):
+        import half_installed  # noqa: F401

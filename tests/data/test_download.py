@@ -1,5 +1,7 @@
 import hashlib
+import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -95,6 +97,18 @@ def test_a_part_is_continued(server, tmp_path):
     (tmp_path / "de.json.part").write_bytes(FILES["de"][:1000])
     fetch(server, tmp_path, langs=("de",))
     assert server.seen[0][1] == "bytes=1000-"
+    assert contents(tmp_path) == {"de.json": FILES["de"]}
+
+
+def test_the_part_of_a_killed_process_is_continued_once_nothing_is_written_to_it(server, tmp_path):
+    left = tmp_path / ".de.json.0a1b.part"
+    left.write_bytes(FILES["de"][:1000])
+    fetch(server, tmp_path, langs=("de",))
+    assert contents(tmp_path) == {"de.json": FILES["de"], left.name: FILES["de"][:1000]}
+    (tmp_path / "de.json").unlink()
+    os.utime(left, (time.time() - 3700,) * 2)
+    fetch(server, tmp_path, langs=("de",))
+    assert [given for _, given in server.seen] == [None, "bytes=1000-"]
     assert contents(tmp_path) == {"de.json": FILES["de"]}
 
 

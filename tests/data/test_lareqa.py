@@ -141,6 +141,15 @@ def test_problems_of_all_files_are_gathered(tmp_path):
     assert f"{tmp_path / 'en.json'}: article 0, paragraph 0: question id q is used twice" in str(caught.value)
 
 
+def test_a_broken_question_hides_no_problem_before_it(tmp_path):
+    outside = {"id": "q", "question": "Was?", "answers": [{"text": "x", "answer_start": 3}]}
+    with pytest.raises(InputError) as caught:
+        load_lareqa(folder_of(tmp_path, de=paragraph([[0, 3], [4, 7]], 0, qas=[outside, {"id": "r"}])))
+    assert "2 problems" in str(caught.value)
+    assert "no sentence holds the answer of question q" in str(caught.value)
+    assert "KeyError: 'question'" in str(caught.value)
+
+
 def test_folders_without_files(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         load_lareqa(tmp_path / "no")

@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import suppress
+from itertools import product
 
 import numpy as np
 import pytest
@@ -322,6 +323,15 @@ def test_what_lucene_takes_for_no_term_is_found_as_a_whole(place):
     there.close()
     with pytest.raises(InputError, match="its id has 40001 bytes; OpenSearch takes 32766"):
         put(place, [Passage(long + "a", "a", "Text", "de")])
+
+
+def test_a_long_query_is_searched_for_without_beginnings(place):
+    there = put(place, [Passage("own", "own", "wortaaa", "de"), Passage("other", "other", "wortzzzzz", "de")])
+    letters = ["".join(three) for three in product("abcdefghij", repeat=3)]
+    assert [found.passage.id for found in there.matching("wortaaa", 9)] == ["own", "other"]
+    query = " ".join(["wortaaa", *(f"{three}xx{three}" for three in letters[:1000])])
+    assert [found.passage.id for found in there.matching(query, 9)] == ["own"]
+    there.close()
 
 
 def test_a_query_of_too_many_words_is_refused_by_name(index, place):

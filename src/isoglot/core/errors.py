@@ -56,7 +56,7 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def needs(what: str, *extras: str) -> Iterator[None]:
-    """Raise MissingPackageError if an import within the block fails.
+    """Raise MissingPackageError if an import within the block fails; it gives the cause if a package is there.
 
     Args:
         what: which package is needed for what.
@@ -71,7 +71,8 @@ def needs(what: str, *extras: str) -> Iterator[None]:
         yield
     except ImportError as error:
         choices = " or ".join(f"'isoglot[{extra}]'" for extra in extras)
-        raise MissingPackageError(f"{what}: pip install {choices}") from error
+        cause = "" if isinstance(error, ModuleNotFoundError) else f" ({first_line(error)})"
+        raise MissingPackageError(f"{what}{cause}: pip install {choices}") from error
 
 
 class GateMissedError(IsoglotError):

@@ -28,8 +28,8 @@ _WITHIN = "(?<=[\u0400-\u052f])'(?=[\u0400-\u052f])|(?<=[\u05d0-\u05ea])['\"](?=
 # count twice.
 _ALPHABETS = re.compile("[a-z\u00df-\u058f\u10a0-\u10ff\u1e00-\u1fff\u2c00-\u2dff]")
 # The Arabic article with the conjunctions and prepositions written before it, and "and", as in light stemming (Larkey
-# and others 2002).
-_ARTICLE = re.compile("(?:وال|بال|كال|فال|لل|ال|و)(?=..)")
+# and others 2002). A first letter waw of the word itself cannot be told from "and", so it goes after an article too.
+_ARTICLE = re.compile("^(?:و+(?=...))?(?:(?:[بكف]?ال|لل)(?=..))?(?:و+(?=...))?")
 # Nasals of Devanagari before a consonant of their own class, for which an anusvara is as common: हिन्दी, हिंदी.
 _NASALS = re.compile(
     "(?<=[\u0900-\u097f])(?:ङ\u094d(?=[क-घ])|ञ\u094d(?=[च-झ])|ण\u094d(?=[ट-ढ])|न\u094d(?=[त-ध])|म\u094d(?=[प-भ])|\u0901)"
@@ -98,14 +98,13 @@ def search_terms(form: str, *, beginnings: bool = True) -> list[str]:
 
 
 def stem(word: str) -> str:
-    """Return a word without an Arabic article and particles before it; one in Devanagari with an anusvara for nasals
-    before consonants, and without the nukta of loan words.
+    """Return a word without an Arabic article and particles before it, nor a waw before three letters; one in
+    Devanagari with an anusvara for nasals before consonants, and without the nukta of loan words.
 
     >>> stem("والكتاب"), stem("हिन्दी") == "हिंदी", stem("जन्म") == "जन्म", stem("book")
     ('كتاب', True, True, 'book')
     """
-    bare = _ARTICLE.match(word)
-    return word[bare.end() :] if bare else _NUKTA.sub("", _NASALS.sub("\u0902", word))
+    return _NUKTA.sub("", _NASALS.sub("\u0902", _ARTICLE.sub("", word)))
 
 
 @lru_cache(maxsize=65_536)

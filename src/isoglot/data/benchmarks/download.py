@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import http.client
 import os
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -45,6 +47,7 @@ SHA256 = {
     },
 }
 _TIMEOUT = 30.0
+_HOUR = 3600.0  # seconds, after which a part that nothing is written to is a killed process's
 
 
 def fetch_lareqa(
@@ -101,7 +104,12 @@ def _fetch(address: str, path: Path, checksum: str) -> None:
     part, own = path.with_name(f"{path.name}.part"), path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
+        for left in part.parent.glob(f".{glob.escape(path.name)}.*.part"):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > _HOUR:
+                    left.replace(part)
         with suppress(FileNotFoundError):
+            os.utime(part)  # used from now on
             part.replace(own)  # of processes that fetch the file at once, one goes on with the part
         try:
             _download(address, own, path.name)

@@ -151,11 +151,10 @@ def _read_file(path: Path, lang: str, problems: Problems) -> tuple[list[Sentence
     for a, p, paragraph in _paragraphs(path, problems):
         place = f"article {a}, paragraph {p}"
         try:
-            wrong = _add_paragraph(paragraph, lang, (a, p), sentences, questions)
+            for message in _add_paragraph(paragraph, lang, (a, p), sentences, questions):
+                problems.add(path, None, f"{place}: {message}")
         except (KeyError, TypeError, IndexError, ValueError) as error:
-            wrong = [f"field missing or of the wrong kind ({type(error).__name__}: {error})"]
-        for message in wrong:
-            problems.add(path, None, f"{place}: {message}")
+            problems.add(path, None, f"{place}: field missing or of the wrong kind ({type(error).__name__}: {error})")
     return sentences, list(questions.values())
 
 
@@ -175,32 +174,31 @@ def _paragraphs(path: Path, problems: Problems) -> Iterator[tuple[int, int, Any]
 
 def _add_paragraph(
     paragraph: Any, lang: str, place: tuple[int, int], sentences: list[Sentence], questions: dict[str, Question]
-) -> list[str]:
-    """Add a paragraph's sentences and questions, and return what is wrong with them.
+) -> Iterator[str]:
+    """Add a paragraph's sentences and questions, and yield what is wrong with them.
 
     Raises:
         KeyError, TypeError, IndexError, ValueError: a field is missing or of the wrong kind.
     """
     context, breaks, texts = paragraph["context"], paragraph["sentence_breaks"], paragraph["sentences"]
     if len(texts) != len(breaks):
-        return [f"{len(texts)} sentences but {len(breaks)} sentence_breaks"]
-    wrong: list[str] = []
+        yield f"{len(texts)} sentences but {len(breaks)} sentence_breaks"
+        return
     own = [Sentence(lang, *place, s, str(text), context) for s, text in enumerate(texts)]
     if has_surrogate("".join([context, *map(str, texts)])):
-        wrong.append("half of a surrogate pair, which is no character")
+        yield "half of a surrogate pair, which is no character"
     sentences += own
     for qa in paragraph["qas"]:
         key, question = str(qa["id"]), str(qa["question"])
         gold = _gold(qa["answers"][0]["answer_start"], breaks)
         if gold is None:
-            wrong.append(f"no sentence holds the answer of question {key}")
+            yield f"no sentence holds the answer of question {key}"
         elif key in questions:
-            wrong.append(f"question id {key} is used twice")
+            yield f"question id {key} is used twice"
         elif has_surrogate(key + question):
-            wrong.append(f"question {key!r} holds half of a surrogate pair")
+            yield f"question {key!r} holds half of a surrogate pair"
         else:
             questions[key] = Question(key, lang, question, own[gold])
-    return wrong
 
 
 def _gold(start: int, breaks: list[Any]) -> int | None:

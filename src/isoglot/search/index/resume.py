@@ -162,7 +162,8 @@ def _begun(
         return record if record["settings"] == settings else None
     if record["settings"] != settings:
         raise InputError(
-            f"{folder}: begun with other settings; give those of the first run with `resume`, or `overwrite`"
+            f"{folder}: begun with other settings, or by an older isoglot; give those of the first run with `resume`, "
+            "or `overwrite`"
         )
     if not _are_alike(record["inputs"], inputs):
         raise InputError(

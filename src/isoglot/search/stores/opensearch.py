@@ -106,10 +106,15 @@ class OpenSearchIndex:
     ) -> list[Found]:
         """Return the k passages that match a query's words best (BM25), best first.
 
+        A query with more terms than the server accepts is looked for without the beginnings of its words.
+
         Raises:
-            InputError: the query has more terms than the server accepts.
+            InputError: without beginnings it has too many as well.
         """
-        terms = list(dict.fromkeys(search_terms(search_form(query))))
+        form = search_form(query)
+        terms = list(dict.fromkeys(search_terms(form)))
+        if len(terms) > _CLAUSES:
+            terms = list(dict.fromkeys(search_terms(form, beginnings=False)))
         if not terms or (langs is not None and not langs):
             return []
         if len(terms) > _CLAUSES:
