@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from isoglot.core.arguments import check_kind, check_number, check_whole
+from isoglot.core.cache_files import opening_cache
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.core.http_retries import FaultError, pause, post, require_httpx
 from isoglot.core.progress import Progress
@@ -88,18 +89,9 @@ class Endpoint:
         self.name = self.device = f"{PREFIX}{self.url}#{model}"
         self._prompts = {"query": preset_named(model).query_prompt, "passage": preset_named(model).passage_prompt}
         self._width: int | None = None
-        try:
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._open()) as store:
-                store.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
-                store.commit()
-        except (sqlite3.OperationalError, OSError) as error:  # no room, no rights, no locks: the vectors may be whole
-            raise InputError(
-                f"{cache}: the cache of vectors cannot be opened ({error}); what it holds is kept; free some space, "
-                "see who else uses it, or name another"
-            ) from error
-        except sqlite3.Error as error:
-            raise InputError(f"{cache}: not a cache of vectors ({error}); delete it or name another") from error
+        with opening_cache(cache, "vectors"), closing(self._open()) as store:
+            store.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
+            store.commit()
 
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
         """Return unit vectors, float32 (n, d); see `encoded`."""

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isoglot.core.errors import InputError, IsoglotError
+from isoglot.core.cache_files import opening_cache
+from isoglot.core.errors import IsoglotError
 
 _PATIENCE = 120.0  # seconds to wait while other processes write
 
@@ -29,19 +30,11 @@ class AnswerStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with opening_cache(path, "answers"):
             # Not in WAL mode: that is fast, but machines that share a disk would overwrite one another's answers.
             self._db = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
             self._db.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT NOT NULL)")
             self._db.commit()
-        except (sqlite3.OperationalError, OSError) as error:  # no room, no rights, no locks: the answers may be whole
-            raise InputError(
-                f"{path}: the cache of answers cannot be opened ({error}); what it holds is kept; free some space, see "
-                "who else uses it, or name another file as `cache`"
-            ) from error
-        except sqlite3.Error as error:
-            raise InputError(f"{path}: not a cache of answers ({error}); delete it or name another") from error
 
     def get(self, key: bytes) -> str | None:
         """Return the answer for a key, or None."""
