@@ -70,7 +70,7 @@ def test_an_export_made_before_compounds_is_searched_without(place, tmp_path, mo
     with monkeypatch.context() as before:
         before.setattr(export, "_TERMS", 2)
         before.setattr(term_weights, "search_terms", partial(search_terms, signs=False))
-        before.setattr(About, "to_text", lambda self: to_text(self).replace('"signs": true, ', ""))
+        before.setattr(About, "to_text", lambda self: to_text(self).replace(', "signs": true', ""))
         export_index(index, place)
     assert (found("C++"), found("email")) == ({"plus", "sharp"}, set())
     assert counts(export_index(index, place)) == (0, 3, 0, 0, 3)
