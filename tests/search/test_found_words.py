@@ -9,6 +9,7 @@ import pytest
 
 from isoglot import Searcher, load
 from isoglot.cli import run
+from isoglot.search.collapsing import bare_words
 from isoglot.search.index import resume
 from isoglot.search.index.building import build_index
 from isoglot.search.index.lance import LanceIndex
@@ -221,6 +222,11 @@ def test_words_with_signs_come_before_others(alike, kind):
         if not scores.get(f"{row}-0", 0.0) > best:
             wrong.append((query, scores.get(f"{row}-0"), best))
     assert wrong == []
+
+
+def test_texts_that_differ_in_such_signs_are_not_collapsed():
+    assert bare_words("Written in C++.") != bare_words("Written in C#.")
+    assert bare_words("Written in C++.") == bare_words("written in «c++»")
 
 
 def test_texts_are_shown_as_they_were(searchers):
