@@ -29,7 +29,7 @@ _SECTION = re.compile(r"^#+ +", re.MULTILINE)
 _MARKUP = re.compile(r"\]\([^)]*\)|\{[^}]*\}|[*_\[\]`]")
 WAYS = {
     "ICU": ("icu", search_form),
-    "words": ("whitespace", lambda text: " ".join(search_terms(search_form(text), beginnings=False))),
+    "words": ("whitespace", lambda text: " ".join(search_terms(search_form(text), beginnings=False, signs=False))),
     "terms": ("whitespace", lambda text: " ".join(search_terms(search_form(text)))),
 }
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoglot.languages import combining_marks, normal_form, words
+from isoglot.languages import combining_marks, compounds, normal_form, word_pattern, words
 from isoglot.languages.equal_letters import IGNORABLE
 from isoglot.languages.normal_form import aligned, search_form
-from isoglot.languages.words import clusters, search_terms
+from isoglot.languages.word_pattern import clusters
+from isoglot.languages.words import search_terms
 
 
 def nfd(text):
@@ -104,7 +105,7 @@ TWO = [
 
 
 def test_examples_in_docstrings():
-    for module in (normal_form, combining_marks, words):
+    for module in (normal_form, combining_marks, compounds, word_pattern, words):
         assert doctest.testmod(module).failed == 0
 
 

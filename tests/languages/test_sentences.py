@@ -42,6 +42,30 @@ def test_long_texts_without_sentences():
     assert segments(text, "th") == [text]
 
 
+def test_sentences_longer_than_a_window_end_where_they_end():
+    """Windows do not grow: sentencex would take minutes for a line of quotation marks that are not closed."""
+    long = "ห้องสมุดเปิดทุกวัน" * 4000
+    quoted = " ".join("\u201cMond" for _ in range(8000))
+    text = f"Anfang hier.\n\n{long}\n\nDer Mond.\n\n{quoted}\n\nEnde gut. Alles gut."
+    pieces = segments(text, "de")
+    assert "".join(pieces) == text
+    assert [piece.strip() for piece in pieces if piece.strip() and len(piece) < 100] == [
+        "Anfang hier.", "Der Mond.", "Ende gut.", "Alles gut."
+    ]  # fmt: skip
+    assert long in {piece.strip() for piece in pieces}
+
+
+@given(
+    st.text(st.sampled_from("AbÉД本.。!？… \n\u00a0\u3000\u200b\r\t”“(1"), max_size=400),
+    st.sampled_from(["de", "en", "ja", "hi", "und"]),
+)
+def test_nothing_is_lost_between_windows(text, lang):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentences, "_WINDOW", 50)
+        patch.setattr(sentences, "_MARGIN", 10)
+        assert "".join(segments(text, lang)) == text
+
+
 @given(
     st.text(st.sampled_from("AbÉД本.。!？… \n\u00a0\u3000\u200b\r\t”(1"), max_size=60),
     st.sampled_from(["de", "en", "ja", "ml", "und"]),

@@ -1,6 +1,7 @@
 import json
 import pkgutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from isoglot.cli import run
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.debias import Sample
 from isoglot.encoders.debias_fits import center, csls
+from isoglot.languages.words import search_terms
 from isoglot.search.index.about import About
 from isoglot.search.index.building import build_index
 from isoglot.search.index.memory import MemoryIndex
+from isoglot.search.passage import Passage
 from isoglot.search.searcher import Searcher
-from isoglot.search.stores import export
+from isoglot.search.stores import export, term_weights
 from isoglot.search.stores.export import export_index
 from isoglot.search.stores.named import open_place, register_store
 from isoglot.search.stores.protocol import Opened
@@ -49,6 +52,29 @@ def test_an_export_sends_everything_again_if_terms_are_made_otherwise(index, pla
     monkeypatch.undo()
     assert counts(export_index(index, place)) == (0, 72, 0, 0, 72)
     assert counts(export_index(index, place)) == (0, 0, 72, 0, 72)
+
+
+def test_an_export_made_before_compounds_is_searched_without(place, tmp_path, monkeypatch):
+    """C++ is found as C there, until the index is exported again."""
+    texts = {"plus": "Written in C++", "sharp": "Written in C#", "mail": "Sent by E-Mail"}
+    passages = [Passage(key, key, text, "en") for key, text in texts.items()]
+    index = write_index(tmp_path / "i", passages, np.eye(3, DIMENSION, dtype=np.float32))
+
+    def found(query):
+        there = open_place(place).index
+        keys = {one.passage.id for one in there.matching(query, 9)}
+        there.close()
+        return keys
+
+    to_text = About.to_text
+    with monkeypatch.context() as before:
+        before.setattr(export, "_TERMS", 2)
+        before.setattr(term_weights, "search_terms", partial(search_terms, signs=False))
+        before.setattr(About, "to_text", lambda self: to_text(self).replace(', "signs": true', ""))
+        export_index(index, place)
+    assert (found("C++"), found("email")) == ({"plus", "sharp"}, set())
+    assert counts(export_index(index, place)) == (0, 3, 0, 0, 3)
+    assert (found("C++"), found("email")) == ({"plus"}, {"mail"})
 
 
 def test_an_export_that_was_stopped_goes_on(index, place, monkeypatch):

@@ -219,5 +219,5 @@ def test_an_index_of_the_format_before_says_that_it_must_be_made_again(tmp_path)
     build_index([{"id": "a", "text": "one"}], tmp_path / "i", embed)
     path = tmp_path / "i" / "isoglot-index.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "isoglot_index": 4}), encoding="utf-8")
-    with pytest.raises(InputError, match="index format 4, this isoglot reads formats 5 to 9; make the index again"):
+    with pytest.raises(InputError, match="index format 4, this isoglot reads formats 5 to 10; make the index again"):
         read_manifest(tmp_path / "i")

@@ -9,6 +9,7 @@ import pytest
 
 from isoglot import Searcher, load
 from isoglot.cli import run
+from isoglot.search.collapsing import bare_words
 from isoglot.search.index import resume
 from isoglot.search.index.building import build_index
 from isoglot.search.index.lance import LanceIndex
@@ -128,11 +129,11 @@ def test_an_older_index_keeps_its_terms(tmp_path, monkeypatch):
 
     folder = tmp_path / "i"
     with monkeypatch.context() as before:
-        before.setattr(resume, "Manifest", partial(Manifest, beginnings=False))
+        before.setattr(resume, "Manifest", partial(Manifest, beginnings=False, signs=False))
         build_index([{"id": "old", "text": "All the planets", "lang": "en"}], folder, embed)
     record = json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))
     assert record["isoglot_index"] == 5
-    assert "beginnings" not in record
+    assert not {"beginnings", "signs"} & record.keys()
     build_index([{"id": "new", "text": "Some planets", "lang": "en"}], folder, embed, update=True)
     assert json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))["isoglot_index"] == 5
     index = LanceIndex(folder)
@@ -140,7 +141,92 @@ def test_an_older_index_keeps_its_terms(tmp_path, monkeypatch):
     assert index.matching("planetary", 2) == []
     build_index([{"id": "old", "text": "All the planets", "lang": "en"}], folder, embed, overwrite=True)
     assert [found.passage.id for found in LanceIndex(folder).matching("planetary", 2)] == ["old"]
-    assert json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))["isoglot_index"] == 9
+    assert json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))["isoglot_index"] == 10
+
+
+def test_an_index_without_compounds_stays_so(tmp_path, monkeypatch):
+    """Queries for it are taken apart as its texts were: C++ is found as C, as long as it is not made again."""
+
+    def embed(texts, role):
+        return [[1.0, len(text)] for text in texts]
+
+    def found(query):
+        return {found.passage.id for found in LanceIndex(folder).matching(query, 9)}
+
+    def format_of():
+        return json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))["isoglot_index"]
+
+    folder = tmp_path / "i"
+    old, new = ({"id": key, "text": f"{key}: C++ by E-Mail", "lang": "en"} for key in ("old", "new"))
+    with monkeypatch.context() as before:
+        before.setattr(resume, "Manifest", partial(Manifest, signs=False))
+        build_index([old], folder, embed)
+    build_index([new], folder, embed, update=True)
+    assert (format_of(), found("C++"), found("C"), found("email")) == (9, {"old", "new"}, {"old", "new"}, set())
+    build_index([old, new], folder, embed, overwrite=True)
+    assert (format_of(), found("C++"), found("C"), found("email")) == (10, {"old", "new"}, set(), {"old", "new"})
+
+
+# A query, the text that has it, and texts with the same letters and digits, which must not be as good.
+SIGNS = [
+    ("C++ coroutine", "A coroutine in C++ waits.", ["A coroutine in C# waits.", "A coroutine in C waits."]),
+    ("C# coroutine", "A coroutine in C# waits.", ["A coroutine in C++ waits.", "A coroutine in C waits."]),
+    ("C pointer", "A pointer in C is raw.", ["A pointer in C++ is raw.", "A pointer in C# is raw."]),
+    ("F# types", "Types of F♯ are short.", ["Types of F are short.", "Types of C# are short."]),
+    ("C++20 modules", "Modules of C++20 are here.", ["Modules of C++17 are here.", "Modules of C# 20 are here."]),
+    (".NET release", "A release of .NET came.", ["A release of a net came."]),
+    ("Notepad++", "Open Notepad++ now.", ["Open notepad now."]),
+    ("Python 3.11", "Python 3.11 is fast.", ["Python 11.3 is fast.", "Python 3 has 11 parts."]),
+    ("v2.0.1", "Mended in v2.0.1 today.", ["Mended in v2.1.0 today.", "Mended in 1.0.v2 today."]),
+    ("10.0.1.2", "The host 10.0.1.2 is up.", ["The host 10.1.0.2 is up.", "The host 10.2.0.1 is up."]),
+    ("ISO 27001:2013", "ISO 27001:2013 applies.", ["ISO 2013:27001 applies."]),
+    ("Art. 5(1)(f)", "See Art. 5(1)(f) there.", ["See Art. 1(5)(f) there.", "See Art. 5(f)(1) there."]),
+    ("AB-123/45", "Part AB-123/45 is here.", ["Part AB-45/123 is here.", "Part AB-123/46 is 45 here."]),
+    ("05.06.2024", "On 05/06/2024 it was.", ["On 06/05/2024 it was."]),
+    ("12500", "It costs 12,500 now.", ["It costs 12,600 now.", "It costs 500 now."]),
+    ("12.500", "Cela coûte 12\u202f500 euros.", ["Cela coûte 500\u202f12 euros."]),
+    ("12500", "Es kostet 12’500 Franken.", ["Es kostet 12’600 Franken."]),
+    ("1250000", "ये १२,५०,००० हैं।", ["ये १२,६०,००० हैं।"]),
+    ("12500", "السعر ١٢٬٥٠٠ دينار", ["السعر ١٢٬٦٠٠ دينار"]),
+    ("1234,56", "Es kostet 1.234,56 nun.", ["Es kostet 1.235,56 nun."]),
+    ("9783161484100", "ISBN 978-3-16-148410-0 ist da.", ["ISBN 978-3-16-148410-1 ist da."]),
+    ("Email", "Schreib eine E-Mail heute.", ["Schreib einen Brief heute."]),
+    ("E-Mail", "Schreib eine Email heute.", ["Schreib einen Brief heute."]),
+    ("WiFi", "The Wi\u2011Fi works.", ["The radio works."]),
+    ("AT&T history", "The history of AT&T is long.", ["The history of T at T is long."]),
+    ("R&D", "The R&D budget grew.", ["The D&R budget grew."]),
+    ("USA", "The U.S.A. team came.", ["The team came."]),
+    ("nodejs", "Streams of Node.js are old.", ["Streams of a node are old."]),
+    ("Ca(OH)2", "Lime is Ca(OH)₂ here.", ["Lime is OH(Ca)₂ here."]),
+]
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory):
+    passages = [
+        Passage(f"{row}-{place}", f"{row}-{place}", text, "en")
+        for row, (_, own, others) in enumerate(SIGNS)
+        for place, text in enumerate([own, *others])
+    ]
+    vectors = np.eye(len(passages), dtype=np.float32)
+    folder = write_index(tmp_path_factory.mktemp("signs") / "i", passages, vectors)
+    return {"stored": LanceIndex(folder), "memory": MemoryIndex(passages, vectors)}
+
+
+@pytest.mark.parametrize("kind", ["stored", "memory"])
+def test_words_with_signs_come_before_others(alike, kind):
+    wrong = []
+    for row, (query, _, others) in enumerate(SIGNS):
+        scores = {found.passage.id: found.score for found in alike[kind].matching(query, 200)}
+        best = max(scores.get(f"{row}-{place + 1}", 0.0) for place in range(len(others)))
+        if not scores.get(f"{row}-0", 0.0) > best:
+            wrong.append((query, scores.get(f"{row}-0"), best))
+    assert wrong == []
+
+
+def test_texts_that_differ_in_such_signs_are_not_collapsed():
+    assert bare_words("Written in C++.") != bare_words("Written in C#.")
+    assert bare_words("Written in C++.") == bare_words("written in «c++»")
 
 
 def test_texts_are_shown_as_they_were(searchers):

@@ -100,7 +100,7 @@ def test_an_update_goes_on_so(place, encoder):
         float(encode_in_context(encoder, ["So high."], [PAGE])[0] @ encoder(["sky"], "query")[0]), abs=1e-4
     )
     assert read_json(place / FILE)["in_context"] is True
-    assert read_json(place / FILE)["isoglot_index"] == 9
+    assert read_json(place / FILE)["isoglot_index"] == 10
     searcher.close()
 
 
@@ -108,7 +108,7 @@ def test_an_index_without_says_nothing_of_it(tmp_path, encoder):
     build_index(NOTES, tmp_path / "plain", encoder)
     record = read_json(tmp_path / "plain" / FILE)
     assert "in_context" not in record
-    assert record["isoglot_index"] == 9
+    assert record["isoglot_index"] == 10
     with pytest.raises(InputError, match="were encoded without context"):
         build_index(NOTES, tmp_path / "plain", encoder, in_context=True, update=True)
 

@@ -641,7 +641,7 @@ def test_indexes_of_other_formats_say_what_to_do(capital_index, tmp_path):
     folder = tmp_path / "i"
     shutil.copytree(capital_index, folder)
     record = json.loads((folder / "isoglot-index.json").read_text(encoding="utf-8"))
-    for version, remedy in ((0, "make the index again with"), (10, "update isoglot"), (None, "make the index again")):
+    for version, remedy in ((0, "make the index again with"), (11, "update isoglot"), (None, "make the index again")):
         (folder / "isoglot-index.json").write_text(json.dumps({**record, "isoglot_index": version}), encoding="utf-8")
         with pytest.raises(InputError, match=remedy):
             read_manifest(folder)

@@ -90,7 +90,7 @@ def test_the_tokens_are_the_encoders(tmp_path, encoder):
 def test_updates_deletions_and_heirs_keep_them(tmp_path, encoder):
     place = tmp_path / "index"
     build_index([*NOTES, {**NOTES[4], "id": "heir"}], place, encoder, tokens=True, precision="fp32")
-    assert read_json(place / FILE)["isoglot_index"] == 9
+    assert read_json(place / FILE)["isoglot_index"] == 10
     more = [{"id": "new", "text": "blue blue blue", "lang": "en"}, {**NOTES[0], "text": "The sky is big"}]
     build_index(more, place, encoder, update=True, delete=["note-4"], precision="fp32")
     counted = Counted(encoder)

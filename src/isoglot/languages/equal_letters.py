@@ -14,8 +14,9 @@ _ARABIC = {"ی": "ي", "ک": "ك", "ہ": "ه", "ٱ": "ا", "ـ": ""}
 # Yiddish digraphs, which keyboards enter as two letters.
 _HEBREW = {"װ": "וו", "ױ": "וי", "ײ": "יי", "׳": "'", "״": '"'}
 
-# Apostrophes and their substitutes: a modifier letter, quotation marks, an ʻokina. Underscores separate words.
-_SIGNS = dict.fromkeys("\u2018\u2019\u201b\u02bc\u02bb\u02b9\u055a\uff07\u0060\u00b4", "'") | {"_": " "}
+# Apostrophes and their substitutes: a modifier letter, quotation marks, an ʻokina. Underscores join words, as
+# hyphens do; a sharp sign is typed as a number sign.
+_SIGNS = dict.fromkeys("\u2018\u2019\u201b\u02bc\u02bb\u02b9\u055a\uff07\u0060\u00b4", "'") | {"_": "-", "♯": "#"}
 
 # CJK radicals that PDF files contain in place of the characters (Unicode's EquivalentUnifiedIdeograph; Kangxi radicals
 # are handled by NFKC).

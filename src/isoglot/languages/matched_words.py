@@ -6,8 +6,10 @@ import re
 from itertools import accumulate, pairwise, takewhile
 from typing import NamedTuple
 
+from isoglot.languages.compounds import compounds
 from isoglot.languages.normal_form import aligned, search_form
-from isoglot.languages.words import beginning, clusters, is_unspaced, stem, word_pattern
+from isoglot.languages.word_pattern import clusters, is_unspaced, word_pattern
+from isoglot.languages.words import beginning, stem
 
 _ALPHABETIC = re.compile("[a-z\u00df-\u052f\u1e00-\u1fff]")
 _SHORT = 4
@@ -28,13 +30,13 @@ class Mark(NamedTuple):
 
 
 def marks(text: str, query: str) -> list[Mark]:
-    """Return the spans that match a word of the query, in order; in scripts without spaces they may overlap.
+    """Return the spans that match a word of the query, in order; they may overlap.
 
     A word matches if its search form starts with the query's (is equal to it, for short ones): the query's `planet`
     marks `Planeten`. So does another form of a word, which search finds by its `beginning`, if three fifths of the
-    longer one are the same, from the first letter on: `planets` marks `Planeten`, and not `Planung`. In scripts
-    without spaces, and in Korean, any two adjacent characters of the query match, and so does one that stands alone in
-    the query.
+    longer one are the same, from the first letter on: `planets` marks `Planeten`, and not `Planung`. Words with signs
+    match as search finds them: `email` marks `E-Mail`. In scripts without spaces, and in Korean, any two adjacent
+    characters of the query match, and so does one that stands alone in the query.
 
     >>> marks("Die Planeten kreisen.", "planet")
     [Mark(start=4, end=12, term='planet')]
@@ -68,7 +70,10 @@ def marks(text: str, query: str) -> list[Mark]:
             term = next((term for term in begun.get(beginning(word), ()) if _are_akin(word, term)), None)
         if term is not None:
             mark(start, end, term)
-    return found
+    for term, start, end in compounds(form):
+        if term in words:
+            mark(start, end, term)
+    return sorted(found)
 
 
 def _are_akin(word: str, other: str) -> bool:
@@ -79,21 +84,24 @@ def _are_akin(word: str, other: str) -> bool:
 
 
 def _terms(query: str) -> tuple[set[str], set[str]]:
-    """Return the query's words and symbols worth marking; and, in scripts without spaces, pairs and lone characters."""
+    """Return the query's words, compounds and symbols worth marking; and, in scripts without spaces, pairs and lone
+    characters.
+    """
     words: set[str] = set()
     parts: set[str] = set()
-    for word in word_pattern().findall(search_form(query)):
+    form = search_form(query)
+    for word in word_pattern().findall(form):
         if is_unspaced(word):
             own = clusters(word)
             parts.update(map("".join, pairwise(own)) if len(own) > 1 else own)
         else:
             words.add(word)
     telling = {word for word in words if len(word) >= _least(word)}
-    return telling, parts
+    return telling | {term for term, _, _ in compounds(form)}, parts
 
 
 def _least(word: str) -> int:
     """Return the minimum length of a word to be marked."""
-    if _ALPHABETIC.match(word):
-        return _SHORT
-    return 2 if word.isalpha() else 1
+    if not word.isalpha():
+        return 1
+    return _SHORT if _ALPHABETIC.match(word) else 2

@@ -34,6 +34,8 @@ _SARA_AM = re.compile(
 # Elided articles and the like are separate words: l'eau. In other scripts the apostrophe is part of the word.
 _LATIN = "a-z\u00df-\u024f"
 _APOSTROPHE = re.compile(f"(?<=[{_LATIN}])'(?=[{_LATIN}])")
+# Spaces that group digits: 12 500. As an apostrophe they are not ends of words.
+_DIGITS = re.compile("(?<=\\d)[\u00a0\u2009\u202f](?=\\d{3}(?!\\d))")
 
 
 def search_form(text: str) -> str:
@@ -46,7 +48,7 @@ def search_form(text: str) -> str:
     """
     if text.isascii():
         return _APOSTROPHE.sub(" ", text.lower().translate(LETTERS))
-    return _APOSTROPHE.sub(" ", _folded(text))
+    return _APOSTROPHE.sub(" ", _folded(_DIGITS.sub("'", text)))
 
 
 class Aligned(NamedTuple):
@@ -67,6 +69,7 @@ def aligned(text: str) -> Aligned:
     >>> aligned("e\u0301ﬁ").spans
     [(0, 2), (2, 3), (2, 3)]
     """
+    text = _DIGITS.sub("'", text)
     if _TWO_E not in text and not _followers().search(text):
         # Every character can be folded separately, as in most texts of most scripts.
         letters = [_folded_cluster(char) for char in text]

@@ -1,27 +1,14 @@
-"""Search terms of a text: its words and their beginnings; in scripts without spaces, single characters and pairs."""
+"""Search terms of a text: words, their beginnings and compounds; in scripts without spaces, characters and pairs."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 from itertools import pairwise
-from unicodedata import category
 
-from isoglot.languages.combining_marks import combining, ranges
-
-# Scripts without spaces between words, or (Korean) with endings attached to words: Thai, Lao, Myanmar, Tai scripts,
-# Hangul, Khmer, Buginese, Balinese, Javanese, kana, Bopomofo, Han, Yi, Vai, cuneiform, hieroglyphs, Tangut, Khitan,
-# Nushu.
-_BLOCKS = (
-    "0e00-0eff 1000-109f 1100-11ff 1780-17ff 1950-19ff 1a00-1aaf 1b00-1b7f 3005-3007 3021-3029 303b-303b 3040-318f "
-    "31a0-31bf 31f0-31ff a000-a4cf a500-a63f a960-a97f a980-a9ff aa60-aadf ac00-d7ff 12000-1254f 13000-1345f "
-    "14400-1467f 16fe0-16fff 17000-18dff 1aff0-1b2ff"
-)
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-# Vowels of Thai and Lao that are written before the consonant after which they are pronounced.
-_BEFORE = "\u0e40-\u0e44\u0ec0-\u0ec4"
-# Apostrophes and quotation marks within a word; elsewhere they separate words, as apostrophes do in Latin script.
-_WITHIN = "(?<=[\u0400-\u052f])'(?=[\u0400-\u052f])|(?<=[\u05d0-\u05ea])['\"](?=[\u05d0-\u05ea])"
+from isoglot.languages.compounds import compounds
+from isoglot.languages.normal_form import search_form
+from isoglot.languages.word_pattern import clusters, is_signed, is_unspaced, word_pattern
 
 # A beginning has four letters in alphabets, three in scripts in which vowels are omitted, or marks, or syllables are
 # characters. Words of four letters have none in alphabets: in Vietnamese, where most words are that short, they would
@@ -38,41 +25,9 @@ _NASALS = re.compile(
 _NUKTA = re.compile("(?<=[कखगजफ])\u093c")
 
 
-def is_unspaced(word: str) -> bool:
-    """Return whether a match of `word_pattern` is in a script that is searched by characters and pairs.
-
-    >>> is_unspaced("图书馆"), is_unspaced("도서관"), is_unspaced("book")
-    (True, True, False)
-    """
-    return bool(_starts_unspaced().match(word))
-
-
-@lru_cache(maxsize=1)
-def word_pattern() -> re.Pattern[str]:
-    """Return a pattern of a word with combining marks, a run of a script without spaces, or a symbol such as emoji."""
-    unspaced = _unspaced()
-    marks = ranges(code for code in combining() if not is_unspaced(chr(code)))
-    word = f"[^\\W{unspaced}]+(?:[{marks}]+[^\\W{unspaced}]*)*"
-    # Without U+2044, the fraction slash that NFKC makes of ½.
-    signs = ranges(
-        code for code in range(0xA0, 0x1FC00) if category(chr(code)) in {"So", "Sc", "Sm"} and code != 0x2044
-    )
-    flag = "[\U0001f1e6-\U0001f1ff]{2}"
-    return re.compile(f"[{unspaced}]+|{word}(?:(?:{_WITHIN}){word})*|{flag}|[{signs}]")
-
-
-def clusters(stretch: str) -> list[str]:
-    """Split a run of a script without spaces into characters, each with its marks and a vowel written before it.
-
-    >>> clusters("ไปที่ไหน"), clusters("图书")
-    (['ไป', 'ที่', 'ไห', 'น'], ['图', '书'])
-    """
-    return _cluster().findall(stretch)
-
-
-def search_terms(form: str, *, beginnings: bool = True) -> list[str]:
-    """Return the search terms of a search form, the same for texts and queries: words and their beginnings, symbols; in
-    scripts without spaces, single characters and pairs of adjacent ones.
+def search_terms(form: str, *, beginnings: bool = True, signs: bool = True) -> list[str]:
+    """Return the search terms of a search form: words, their beginnings and compounds, symbols; in scripts without
+    spaces, single characters and pairs of adjacent ones.
 
     So a word is also found with another ending, and any part of a word in a script without spaces finds it (`圖書`
     finds 圖書館), without a dictionary and without knowing the language. A word's own form matches in both terms.
@@ -80,9 +35,12 @@ def search_terms(form: str, *, beginnings: bool = True) -> list[str]:
     Args:
         form: as returned by `search_form`.
         beginnings: False for the terms of indexes made before they included beginnings.
+        signs: False for those of indexes made before they included compounds, and signs after a single letter.
 
-    >>> search_terms("ein kleines buch 图书馆")
-    ['ein', 'kleines', 'klei*', 'buch', '图', '书', '馆', '图书', '书馆']
+    >>> search_terms("ein kleines e-book 图书馆")
+    ['ein', 'kleines', 'klei*', 'e', 'book', '图', '书', '馆', '图书', '书馆', 'ebook']
+    >>> search_terms("c++"), search_terms("c++", signs=False)
+    (['c++'], ['c'])
     """
     terms: list[str] = []
     for word in word_pattern().findall(form):
@@ -90,11 +48,27 @@ def search_terms(form: str, *, beginnings: bool = True) -> list[str]:
             parts = clusters(word)
             terms += [*parts, *map("".join, pairwise(parts))]
             continue
+        if not signs and is_signed(word):
+            word = word[0]
         terms.append(word)
         # The asterisk distinguishes a beginning from a word: java is not the beginning of javascript.
         if beginnings and (first := beginning(word)):
             terms.append(f"{first}*")
-    return terms
+    return [*terms, *(one.term for one in compounds(form))] if signs else terms
+
+
+def query_terms(query: str, *, beginnings: bool = True, signs: bool = True) -> list[str]:
+    """Return the different search terms of a query.
+
+    Args:
+        query: as typed.
+        beginnings: as in `search_terms`.
+        signs: as in `search_terms`.
+
+    >>> query_terms("C++ or c++")
+    ['c++', 'or']
+    """
+    return list(dict.fromkeys(search_terms(search_form(query), beginnings=beginnings, signs=signs)))
 
 
 def stem(word: str) -> str:
@@ -118,25 +92,7 @@ def beginning(word: str) -> str:
     ('stra', 'كتا', '', '')
     """
     letters = stem(word)
-    if not word[0].isalpha() or any(map(str.isnumeric, word)):
+    if not word[0].isalpha() or is_signed(word) or any(map(str.isnumeric, word)):
         return ""
     least, kept = (5, 4) if _ALPHABETS.match(letters) else (3, 3)
     return letters[:kept] if len(letters) >= least else ""
-
-
-@lru_cache(maxsize=1)
-def _unspaced() -> str:
-    """Return the character class of the blocks' letters, digits and marks, without punctuation."""
-    bounds = [[int(end, 16) for end in block.split("-")] for block in _BLOCKS.split()]
-    codes = (code for first, last in bounds for code in range(first, last + 1))
-    return ranges(code for code in codes if category(chr(code))[0] in "LMN") + _HAN
-
-
-@lru_cache(maxsize=1)
-def _starts_unspaced() -> re.Pattern[str]:
-    return re.compile(f"[{_unspaced()}]")
-
-
-@lru_cache(maxsize=1)
-def _cluster() -> re.Pattern[str]:
-    return re.compile(f"(?:[{_BEFORE}](?=.))?.[{ranges(combining())}]*", re.DOTALL)

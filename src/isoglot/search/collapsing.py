@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 from isoglot.core.errors import InputError
 from isoglot.languages.normal_form import search_form
-from isoglot.languages.words import word_pattern
+from isoglot.languages.word_pattern import word_pattern
 from isoglot.search.passage import Passage
 
 Collapse: TypeAlias = Literal["document", "text"]

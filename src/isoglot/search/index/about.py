@@ -30,6 +30,7 @@ class About:
         debias: the correction of the passages, also applied to queries.
         version: number of the index's version.
         mean_terms: mean number of index terms per passage, for BM25's length normalization.
+        signs: passages are stored with compounds among their terms (see `search_terms`); False for older exports.
         in_context: vectors have one more dimension than the encoder's, see `isoglot.encoders.in_context.filled_up`.
     """
 
@@ -41,6 +42,7 @@ class About:
     debias: Debias | None = None
     version: int = 0
     mean_terms: float = 0.0
+    signs: bool = True
     in_context: bool = False
 
     def is_like(self, other: About) -> bool:
@@ -77,7 +79,7 @@ class About:
             found = record.pop("isoglot_about")
             if found != FORMAT:
                 raise InputError(f"{where}: format {found}, this isoglot reads format {FORMAT}; {remedy}")
-            return cls(**{**record, "debias": _unpacked(record["debias"])})
+            return cls(**{"signs": False, **record, "debias": _unpacked(record["debias"])})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{where}: its record of the encoder is broken ({error}); {remedy}") from error
 

@@ -282,6 +282,7 @@ def _recipe(
         in_context=manifest.in_context,
         tokens=bool(manifest.tokens),
         beginnings=manifest.beginnings,
+        signs=manifest.signs,
     )
 
 

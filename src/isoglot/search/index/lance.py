@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from isoglot.core.errors import InputError, IsoglotError
 from isoglot.encoders.embedder import Vectors
 from isoglot.encoders.quantised_tokens import QuantisedTokens
-from isoglot.languages.normal_form import search_form
-from isoglot.languages.words import search_terms
+from isoglot.languages.words import query_terms
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of, to_sql
 from isoglot.search.filters.tree import Filter
@@ -196,7 +195,7 @@ class LanceIndex:
     ) -> list[Found]:
         """Return the k passages whose title or text match a query's words best (BM25 over `search_terms`)."""
         # LanceDB counts a word as often as the query has it, unlike other stores.
-        words = " ".join(dict.fromkeys(search_terms(search_form(query))))
+        words = " ".join(query_terms(query, signs=self.manifest.signs))
         if not self._version.passages or not words or (langs is not None and not langs):
             return []
         from lancedb.query import MultiMatchQuery

@@ -16,6 +16,7 @@ _SHORTENED = 6  # vectors not in float32, which earlier releases would misread
 _IN_CONTEXT = 7  # passages encoded in context, which earlier releases would compare queries with wrongly
 _TOKENS = 8  # with token vectors, which earlier releases would not add
 _BEGINNINGS = 9  # with the beginnings of words, which earlier releases would not add
+_SIGNS = 10  # with compounds, which earlier releases would not add
 FILE = "isoglot-index.json"
 BUILDING = "building.json"  # exists during a build
 
@@ -66,6 +67,7 @@ class Manifest:
         tokens: dimension of the stored token vectors; 0 if none are stored.
         beginnings: the terms include the beginnings of words (see `search_terms`); False for older indexes, which stay
             so in updates.
+        signs: the terms include compounds (see `search_terms`); False as above.
         current: number of the version that readers see.
         versions: all published versions, oldest first.
     """
@@ -81,6 +83,7 @@ class Manifest:
     in_context: bool = False
     tokens: int = 0
     beginnings: bool = True
+    signs: bool = True
     current: int = 0
     versions: list[Version] = field(default_factory=list)
 
@@ -115,11 +118,15 @@ class Manifest:
             del record["tokens"]
         if not self.beginnings:
             del record["beginnings"]
+        if not self.signs:
+            del record["signs"]
         write_json(folder / FILE, {"isoglot_index": self._format, **record}, lasting=True)
 
     @property
     def _format(self) -> int:
         """The earliest format that covers everything in use."""
+        if self.signs:
+            return _SIGNS
         if self.beginnings:
             return _BEGINNINGS
         if self.tokens:
@@ -142,17 +149,18 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{folder}: no index there; make one with `isoglot index INPUT... -o {folder}`")
     record = read_json(path)
     found = record.pop("isoglot_index", None) if isinstance(record, dict) else None
-    if found not in (FORMAT, _SHORTENED, _IN_CONTEXT, _TOKENS, _BEGINNINGS):
+    if found not in (FORMAT, _SHORTENED, _IN_CONTEXT, _TOKENS, _BEGINNINGS, _SIGNS):
         raise InputError(
-            f"{path}: index format {found}, this isoglot reads formats {FORMAT} to {_BEGINNINGS}; "
+            f"{path}: index format {found}, this isoglot reads formats {FORMAT} to {_SIGNS}; "
             + (
                 "update isoglot, or make the index again"
-                if isinstance(found, int) and found > _BEGINNINGS
+                if isinstance(found, int) and found > _SIGNS
                 else f"make the index again with `isoglot index INPUT... -o {folder} --overwrite`"
             )
         )
     try:
         versions = [Version(**version) for version in record.pop("versions")]
-        return Manifest(versions=versions, roots=to_roots(record.pop("roots")), **{"beginnings": False, **record})
+        older = {"beginnings": False, "signs": False}
+        return Manifest(versions=versions, roots=to_roots(record.pop("roots")), **{**older, **record})
     except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path}: broken ({error}); make it again with `isoglot index --overwrite`") from error

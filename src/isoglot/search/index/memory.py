@@ -10,7 +10,7 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.encoders.embedder import Vectors
 from isoglot.languages.normal_form import search_form
-from isoglot.languages.words import search_terms
+from isoglot.languages.words import query_terms, search_terms
 from isoglot.search.filters.checking import OWN_FIELDS, Fields
 from isoglot.search.filters.evaluation import true_of
 from isoglot.search.filters.tree import Filter
@@ -93,7 +93,7 @@ class MemoryIndex:
             return []
         lengths = np.array([words.total() for words in self._words], float)
         scores, ground = np.zeros(len(self._passages)), K1 * (1 - B + B * lengths / max(lengths.mean(), 1))
-        for word in dict.fromkeys(search_terms(search_form(query))):
+        for word in query_terms(query):
             count = np.array([words[word] for words in self._words], float)
             having = int(np.count_nonzero(count))
             scores += idf(len(count), having) * count * (K1 + 1) / (count + ground)

@@ -37,9 +37,9 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def search_text(text: str, *, beginnings: bool = True) -> str:
-    """Return the terms of a text, separated by spaces; `beginnings` as in `search_terms`."""
-    return " ".join(search_terms(search_form(text), beginnings=beginnings))
+def search_text(text: str, *, beginnings: bool = True, signs: bool = True) -> str:
+    """Return the terms of a text, separated by spaces; `beginnings` and `signs` as in `search_terms`."""
+    return " ".join(search_terms(search_form(text), beginnings=beginnings, signs=signs))
 
 
 def shown_json(passage: Passage) -> str:

@@ -108,7 +108,7 @@ def deciding(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "debias": sha256(folder / DEBIAS) if manifest.debias else None,
         "options": manifest.options,
     }
-    return given | {name: True for name in ("in_context", "tokens", "beginnings") if getattr(manifest, name)}
+    return given | {name: True for name in ("in_context", "tokens", "beginnings", "signs") if getattr(manifest, name)}
 
 
 def open_store(
@@ -120,7 +120,7 @@ def open_store(
         The store, and the roots that documents' ids are made from.
     """
     given = deciding(folder, manifest)
-    kept = ("model", "length", "debias", "in_context", "tokens", "beginnings")
+    kept = ("model", "length", "debias", "in_context", "tokens", "beginnings", "signs")
     settings = {**{key: given[key] for key in kept if key in given}, "from": manifest.current}
     record = _begun(folder, manifest, settings, inputs)
     described: dict[str, Any] = {

@@ -41,6 +41,7 @@ class Recipe:
         in_context: also encode passages in the context of their documents.
         tokens: also store the vectors of the passages' tokens.
         beginnings: the terms include the beginnings of words.
+        signs: the terms include compounds.
     """
 
     model: Callable[[], Model]
@@ -53,6 +54,7 @@ class Recipe:
     in_context: bool = False
     tokens: bool = False
     beginnings: bool = True
+    signs: bool = True
 
     def open(self) -> Callable[[Shard], pa.Table]:
         """Open the encoder, and return the function from a shard to its rows.
@@ -95,21 +97,27 @@ class Recipe:
             texts = [passage.text for passage in passages]
             within = with_contexts(encoder).encoded_within(texts, contexts, "passage")
             vectors = filled_up(joined(vectors, corrected(within)), "passage")
-        rows = rows_of(passages, hashes, vectors, self.dimension, beginnings=self.beginnings)
+        rows = rows_of(passages, hashes, vectors, self.dimension, beginnings=self.beginnings, signs=self.signs)
         if tokens is not None:
             rows = rows.append_column(TOKENS, to_column(quantise_tokens(tokens)))
         return rows
 
 
 def rows_of(
-    passages: Sequence[Passage], hashes: Sequence[str], vectors: Vectors, dimension: int, *, beginnings: bool = True
+    passages: Sequence[Passage],
+    hashes: Sequence[str],
+    vectors: Vectors,
+    dimension: int,
+    *,
+    beginnings: bool = True,
+    signs: bool = True,
 ) -> pa.Table:
     """Make rows of the passages table from passages, the hashes of their documents, and their vectors (n, d)."""
     columns: dict[str, Any] = {
         name: pa.array([getattr(passage, name) for passage in passages], pa.string())
         for name in ("id", "document", "text", "lang")
     }
-    terms = [search_text(f"{one.title} {one.text}", beginnings=beginnings) for one in passages]
+    terms = [search_text(f"{one.title} {one.text}", beginnings=beginnings, signs=signs) for one in passages]
     columns["search_text"] = pa.array(terms, pa.string())
     columns["search_title"] = pa.array([""] * len(passages), pa.string())
     columns["about"] = pa.array([shown_json(passage) for passage in passages], pa.string())

@@ -24,7 +24,7 @@ from isoglot.search.stores.term_weights import term_number, terms_of
 
 BATCH = 256
 _REMOVED = 1000  # ids per request
-_TERMS = 2  # version of the terms that stores find a passage by; with a new one, every passage is sent again
+_TERMS = 3  # version of the terms that stores find a passage by; with a new one, every passage is sent again
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class MilvusIndex:
         Raises:
             InputError: as `nearest`.
         """
-        numbers = query_numbers(query)
+        numbers = query_numbers(query, signs=self._described.about.signs)
         if not numbers or not self._described.passages:
             return []
         weights = self._beside.weights(numbers, self._described.passages)

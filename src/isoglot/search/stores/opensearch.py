@@ -13,8 +13,7 @@ import numpy as np
 from isoglot.core.errors import InputError
 from isoglot.core.files import json_line
 from isoglot.encoders.embedder import Vectors
-from isoglot.languages.normal_form import search_form
-from isoglot.languages.words import search_terms
+from isoglot.languages.words import query_terms
 from isoglot.search.filters.checking import Fields
 from isoglot.search.filters.sql import column, fields_of
 from isoglot.search.filters.tree import Filter
@@ -111,10 +110,9 @@ class OpenSearchIndex:
         Raises:
             InputError: without beginnings it has too many as well.
         """
-        form = search_form(query)
-        terms = list(dict.fromkeys(search_terms(form)))
+        terms = query_terms(query, signs=self._about.signs)
         if len(terms) > _CLAUSES:
-            terms = list(dict.fromkeys(search_terms(form, beginnings=False)))
+            terms = query_terms(query, beginnings=False, signs=self._about.signs)
         if not terms or (langs is not None and not langs):
             return []
         if len(terms) > _CLAUSES:

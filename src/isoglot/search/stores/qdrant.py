@@ -73,7 +73,7 @@ class QdrantIndex:
         """Return the k passages that match a query's words best (BM25), best first."""
         from qdrant_client import models
 
-        numbers = query_numbers(query)
+        numbers = query_numbers(query, signs=self._about.signs)
         if not numbers:
             return []
         asked = models.SparseVector(indices=numbers, values=[1.0] * len(numbers))

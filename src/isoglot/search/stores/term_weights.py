@@ -7,7 +7,7 @@ from collections import Counter
 from functools import lru_cache
 
 from isoglot.languages.normal_form import search_form
-from isoglot.languages.words import search_terms
+from isoglot.languages.words import query_terms, search_terms
 from isoglot.search.index.bm25 import K1, B
 from isoglot.search.passage import Passage
 
@@ -37,9 +37,9 @@ def passage_weights(passage: Passage, mean_terms: float) -> dict[int, float]:
     return weights
 
 
-def query_numbers(query: str) -> list[int]:
-    """Return the numbers of a query's terms, each once."""
-    return list(dict.fromkeys(map(term_number, search_terms(search_form(query)))))
+def query_numbers(query: str, *, signs: bool = True) -> list[int]:
+    """Return the numbers of a query's terms, each once; `signs` as in `query_terms`."""
+    return list(dict.fromkeys(map(term_number, query_terms(query, signs=signs))))
 
 
 @lru_cache(maxsize=100_000)
