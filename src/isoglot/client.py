@@ -122,7 +122,7 @@ class Client:
         Args:
             query: the query, in any language.
             k: most passages to return.
-            langs: search only these languages, such as `["de", "en"]` or `"de,en"`; all by default.
+            langs: search only these languages, such as `["de", "en"]` or `"de,en"`; all when None.
             mode: search by meaning (`dense`), by words (`lexical`), or both (`hybrid`).
             fair: `balanced` removes the model's preference for some languages.
             feedback: search a second time with the query and the best passages, which finds translations of these;
@@ -246,7 +246,7 @@ class Client:
 
     def _ask(self, method: str, path: str, **what: Any) -> Any:
         try:
-            answer = self._http.request(method, path, **what)
+            answer = self._http.request(method, path, **_encodable(what))
         except httpx.HTTPError as error:
             raise ServerError(f"{self._http.base_url}: no answer ({error}); is the server running?") from error
         try:
@@ -286,8 +286,17 @@ def _several(name: str, given: Iterable[T]) -> list[T]:
 
 
 def _codes(langs: str | Sequence[str] | None) -> list[str]:
-    """Return language codes, given as for `Searcher.search`; an empty list for all languages."""
+    """Return language codes, given as for `Searcher.search`; an empty list, which is never sent, for None."""
     codes = given_codes(langs)
-    if isinstance(langs, str) and not codes:
-        raise InputError(f"langs {langs!r}: names no language; expected a text such as 'de,en', or None for all")
+    if langs is not None and not codes:
+        raise InputError(f"langs {langs!r}: names no language; expected codes such as ['de', 'en'], or None for all")
     return list(codes or ())
+
+
+def _encodable(given: Any) -> Any:
+    """Return a parameter or body with lone surrogates in its texts, which UTF-8 lacks, replaced by `?`."""
+    if isinstance(given, str):
+        return given.encode("utf-8", "replace").decode()
+    if isinstance(given, dict):
+        return {name: _encodable(value) for name, value in given.items()}
+    return [_encodable(one) for one in given] if isinstance(given, list) else given

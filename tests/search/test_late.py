@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from isoglot import Searcher, build_index
+from isoglot import Benchmark, Searcher, build_index
 from isoglot.cli import run
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json
 from isoglot.encoders.late_interaction import LateInteraction, mixed
 from isoglot.encoders.opening import open_embedder
 from isoglot.encoders.options import ModelOptions
+from isoglot.search import passage_documents, score_index
 from isoglot.search.candidates import Candidate, reranked_late
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
@@ -39,6 +40,33 @@ def test_the_best_are_scored_by_their_tokens_too(place, tiny_model, light, feedb
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     assert searcher.search_many(["What is blue?"], rerank="late", feedback=feedback)[0] == hits
     searcher.close()
+
+
+def test_an_evaluation_ranks_as_single_searches_do(tmp_path, tiny_model):
+    """After feedback, late interaction has less weight: in an evaluation too."""
+    benchmark = Benchmark.from_dicts(
+        queries={"q1": "What is blue?", "q2": "zwei drei"},
+        passages={str(number): text for number, text in enumerate(TEXTS)},
+        qrels={"q1": {"0": 1}, "q2": {"1": 1}},
+        languages={"q1": "en", "q2": "de", "0": "en", "1": "de", "2": "en", "3": "de"},
+    )
+    build_index(passage_documents(benchmark), tmp_path / "index", str(tiny_model))
+    scores = []
+
+    class Spy(Searcher):
+        def search_many(self, queries, **how):
+            found = super().search_many(queries, **how)
+            if how["langs"] is None:
+                scores.extend({hit.id: hit.score for hit in hits} for hits in found)
+            return found
+
+    with Spy.open(tmp_path / "index", options=CPU) as searcher:
+        score_index(searcher, benchmark, feedback=True, rerank="late")
+        evaluated = list(scores)
+        for query, found in zip(benchmark.queries.texts, evaluated, strict=True):
+            single = {hit.id: hit.score for hit in searcher.search(query, k=100, feedback=True, rerank="late")}
+            assert found == pytest.approx(single, abs=1e-6)
+    assert len(evaluated) == 2
 
 
 def test_another_model_s_tokens(place, tiny_model):

@@ -56,6 +56,26 @@ def test_dense_search_is_the_order_of_cosines(searcher):
     assert all(hit.parts == {"dense": hit.score} for hit in hits)
 
 
+def test_what_is_around_a_query_changes_nothing():
+    """A line end that a file of queries leaves, spaces, control characters: HTTP removes them, and so does Python."""
+    passages, vectors, _ = collection()
+    asked = []
+
+    def embed(texts, role):
+        asked.extend(texts)
+        return np.random.default_rng(len(texts[0])).normal(size=(len(texts), 16))
+
+    searcher = Searcher(MemoryIndex(passages, vectors), embed)
+    plain = searcher.search("en text 7", mode="hybrid")
+    for query in ("en text 7\n", "  en text 7", "en\x00text 7", "en text 7\ud800"):
+        assert searcher.search(query, mode="hybrid") == plain
+        assert searcher.search_many([query, query], mode="hybrid") == [plain, plain]
+        np.testing.assert_array_equal(searcher.query_vectors([query]), searcher.query_vectors(["en text 7"]))
+    assert set(asked) <= {"en text 7", "warm"}
+    with pytest.raises(InputError, match="the query has 0 characters"):
+        searcher.search("\x00 ")
+
+
 def test_balanced_takes_the_preference_out(searcher):
     plain = searcher.search("any", k=12)
     assert {hit.lang for hit in plain} == {"en"}

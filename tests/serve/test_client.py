@@ -138,11 +138,22 @@ def test_one_text_is_no_list_and_languages_may_be_one(connect: Callable[[str | N
     for langs in ("de,EN", ["de", "en"], ("de", "en")):
         assert {hit.lang for hit in client.search("solar", langs=langs)} == {"de", "en"}
         assert set(client.facets(["lang"], langs=langs)["lang"].counts) == {"de", "en"}
-    for every in (None, [], ()):
-        assert len(client.search("solar", langs=every)) == 10
-    for wrong, said in (("", "names no language"), ([5], "holds 5"), (5, "given as int")):
+    assert len(client.search("solar", langs=None)) == 10
+    for nothing in ("", " ,", [], (), [""]):  # refused by `Searcher.search` too, lest it search all of them
+        with pytest.raises(InputError, match=r"langs.*: names no language"):
+            client.search("solar", langs=nothing)
+        with pytest.raises(InputError, match=r"langs.*: names no language"):
+            client.facets(["lang"], langs=nothing)
+    for wrong, said in (([5], "holds 5"), (5, "given as int")):
         with pytest.raises(InputError, match=f"langs.*{said}"):
             client.search("solar", langs=wrong)  # type: ignore[arg-type]
+
+
+def test_texts_that_utf_8_lacks_are_sent_without(connect: Callable[[str | None], Client], tmp_path: Path) -> None:
+    client = connect(add_key(tmp_path / "keys.json", "client", ("search", "embed")))
+    assert client.search("solar \ud800")
+    assert client.embed(["solar \udcff"]).shape[0] == 1
+    assert client.rerank("moon \ud800", ["bread \ud800", "the moon"])[0].index == 1
 
 
 def test_a_result_names_those_that_it_stands_for() -> None:

@@ -71,6 +71,7 @@ def test_by_a_cross_encoder_which_comes_first(client: TestClient) -> None:
     [
         ({"query": "q", "documents": []}, "documents"),
         ({"query": "", "documents": ["a"]}, "query"),
+        ({"query": " \n", "documents": ["a"]}, "query: has nothing but spaces"),
         ({"query": "q", "documents": ["a"], "top_n": 0}, "top_n"),
         ({"query": "q", "documents": ["a"], "model": "gone"}, "there are: longest, classes, index"),
         ({"query": "q", "documents": [3]}, "documents"),

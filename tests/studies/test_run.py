@@ -8,6 +8,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from isoglot.core.errors import InputError
+from isoglot.core.output_folders import claimed_folder
 from isoglot.data.benchmarks.benchmark import from_rows
 from isoglot.data.benchmarks.lareqa import load_lareqa
 from isoglot.data.prepared import prepare
@@ -88,6 +89,21 @@ def continued(killed, rows, benchmark, tiny_model):
     return result, lines
 
 
+def test_a_folder_of_others_is_left_alone(rows, benchmark, tiny_model, tmp_path):
+    folder = tmp_path / "notes"
+    with (
+        claimed_folder(tmp_path / "busy"),
+        pytest.raises(InputError, match="another process is writing there"),
+    ):
+        study(rows, benchmark, tmp_path / "busy", settings_of(tiny_model))
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="notes"):
+            study(rows, benchmark, folder, settings_of(tiny_model), overwrite=overwrite)
+    assert [path.name for path in folder.rglob("*")] == ["mine.txt"]
+
+
 def test_a_killed_study_repeats_no_finished_run(continued):
     _, lines = continued
     assert lines[:3] == [
@@ -160,7 +176,7 @@ def test_a_regime_that_the_rows_cannot_serve_is_refused_before_anything_runs(ben
     rows = prepare([path], tmp_path / "rows", show_progress=False)
     with pytest.raises(InputError, match="the rows hold no cross-lingual batches"):
         study(rows, benchmark, tmp_path / "out", settings_of(tiny_model, regimes=("x-x-mono", "x-y")))
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_overlap_is_refused_before_anything_runs(rows, tiny_model, tmp_path):

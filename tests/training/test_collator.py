@@ -102,12 +102,15 @@ def test_tokens_that_another_process_made_meanwhile_stay(model, tmp_path, monkey
 
 
 def test_a_model_without_tokens():
-    class Bag:
-        def preprocess(self, texts, **kwargs):
-            return {"bow": texts}
+    class StaticEmbedding:
+        pass
 
-    with pytest.raises(InputError, match="takes no token ids"):
-        tokenize(Bag(), ["a"], prompt=None, length=8)
+    class Model(list):
+        def preprocess(self, texts, **kwargs):
+            return {"input_ids": texts, "offsets": [0]}
+
+    with pytest.raises(InputError, match=r"this model \(StaticEmbedding\) takes no token ids.*give the func"):
+        tokenize(Model([StaticEmbedding()]), ["a"], prompt=None, length=8)
 
 
 def tokens_of(*rows):

@@ -125,7 +125,6 @@ def study(
         as_json: Print study.json instead of the report.
         offline: Never download anything.
     """
-    from isoglot.core.output_folders import claimed_folder
     from isoglot.encoders.loading import quiet_libraries
     from isoglot.encoders.model_names import locate
 
@@ -156,10 +155,10 @@ def study(
         prepared = open_rows(rows, langs=train_langs)
         chosen = open_benchmark(benchmark, data_dir, benchmark_rows, langs, Path(scratch), offline=offline)
         locate(model)
-        with claimed_folder(output_dir, overwrite=overwrite, resume=not overwrite) as folder:
-            from isoglot.studies.run import study as run
+        from isoglot.studies.run import study as run
 
-            result = run(prepared, chosen, folder, settings, inputs=inputs)
+        result = run(prepared, chosen, output_dir, settings, inputs=inputs, overwrite=overwrite)
+    folder = result.folder
     print((folder / "study.json").read_text(encoding="utf-8") if as_json else f"{result.report}\nwritten to {folder}")
 
 
@@ -182,7 +181,6 @@ def quickstart(
         serve: Then serve its corpus on this machine, base and hybrid side by side, until Ctrl-C.
         port: Port to serve on; 0 takes any free one.
     """
-    from isoglot.core.output_folders import claimed_folder
     from isoglot.encoders.loading import quiet_libraries
 
     if serve:
@@ -190,9 +188,8 @@ def quickstart(
     quiet_libraries()
     from isoglot.studies.atlas_study import quickstart as run_quickstart
 
-    with claimed_folder(output_dir, overwrite=overwrite, resume=not overwrite) as folder:
-        result = run_quickstart(folder, max_steps=max_steps, seeds=seeds)
-    print(f"{result.summary}\n\nThe report: {folder / 'report.html'}", flush=True)
+    result = run_quickstart(output_dir, max_steps=max_steps, seeds=seeds, overwrite=overwrite)
+    print(f"{result.summary}\n\nThe report: {result.study.folder / 'report.html'}", flush=True)
     if serve:
         serve_quickstart(result.study, port=port)
 

@@ -211,7 +211,12 @@ def _features(
             texts, prompt=prompt or None, max_length=length, **({"task": _TASKS[role]} if role else {})
         )
     if not {"input_ids", "attention_mask"} <= features.keys():
-        raise InputError("this model takes no token ids; isoglot trains and encodes with transformer encoders")
+        names = ", ".join(type(module).__name__ for module in model)
+        raise InputError(
+            f"this model ({names}) takes no token ids with a mask; isoglot trains and encodes with transformers. "
+            "To evaluate, index or search with it from Python, give the function `lambda texts, role: "
+            "model.encode(texts)` as the model"
+        )
     return features, features["attention_mask"].numpy().astype(bool)
 
 

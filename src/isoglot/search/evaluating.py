@@ -20,7 +20,7 @@ from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.rank_scoring import TOP, score_ranks
 from isoglot.measuring.ranks import Floats, GoldRanks
 from isoglot.search.hit import Hit
-from isoglot.search.query_checks import LARGEST_K, check_feedback
+from isoglot.search.query_checks import LARGEST_K
 from isoglot.search.searcher import Searcher
 
 DEPTH = 100
@@ -77,14 +77,12 @@ def score_index(
         >>> result.macro("monolingual", "map"), result.macro("cross_lingual", "map")
         (1.0, 0.0)
     """
-    feedback = how.pop("feedback", False)
-    check_feedback(feedback, how.get("mode", "dense"))
     if not 1 <= depth <= LARGEST_K:
         raise InputError(f"depth {depth}: expected 1 to {LARGEST_K}, as many passages as a search may list")
     lacking = [code for code in benchmark.languages if code not in searcher.languages()]
     if lacking:
         raise InputError(f"index: no passages in {', '.join(lacking)}, in which {benchmark.name} has some; {_REMEDY}")
-    within, pooled, share, top = _searched(searcher, benchmark, depth, how, feedback=feedback)
+    within, pooled, share, top = _searched(searcher, benchmark, depth, how)
     lost = float(np.isinf(pooled).mean()) if len(pooled) else 0.0
     note = (
         f"a search lists {depth} passages at most; {lost:.1%} of the relevant ones are not among the pool's. mAP and "
@@ -102,11 +100,11 @@ def score_index(
     )
     full = all(len(listed) == len(top[0]) for listed in top) and len(top[0]) == min(TOP, len(benchmark.candidates))
     result = replace(result, top=np.array(top, np.int32) if full else None)
-    return result.with_note(FEEDBACK_NOTE) if feedback else result
+    return result.with_note(FEEDBACK_NOTE) if how.get("feedback") else result
 
 
 def _searched(
-    searcher: Searcher, benchmark: Benchmark, depth: int, how: dict[str, Any], *, feedback: bool
+    searcher: Searcher, benchmark: Benchmark, depth: int, how: dict[str, Any]
 ) -> tuple[Floats, Floats, Floats, list[NDArray[np.int64]]]:
     """Search for every query in the whole index and in each language.
 
@@ -120,8 +118,6 @@ def _searched(
         said = {text: expand(text) for text in benchmark.queries.texts}  # expand once, not for every language
         how = {**how, "expand": said.__getitem__}
     vectors = _query_vectors(searcher, benchmark, how)
-    if feedback and vectors is not None:
-        vectors = searcher.drawn(vectors, how.get("where"))
     places = _Places(benchmark)
     gold_lang = benchmark.candidates.lang[benchmark.gold]
     within, pooled = np.full((2, len(benchmark.gold)), np.inf)

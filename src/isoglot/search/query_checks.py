@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Literal, get_args
 
@@ -13,6 +14,19 @@ Fair = Literal["none", "balanced"]
 LONGEST_QUERY = 8192  # characters
 LARGEST_K = 1000
 LAST = 2000  # last rank that can be paged to
+# Lone surrogates, C0 and C1 controls except tab and line ends, and the noncharacters that HTML forbids.
+UNSEEN = re.compile("[\ud800-\udfff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def clean_query(text: str) -> str:
+    r"""Return a query with control characters and lone surrogates replaced by spaces, then stripped.
+
+    Every search reads its query like this, as a space or a line end after it would change its vector.
+
+    >>> clean_query(" a\x00b\ud800 \n")
+    'a b'
+    """
+    return UNSEEN.sub(" ", text).strip()
 
 
 def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
@@ -23,8 +37,8 @@ def check_query(query: str, k: int, mode: str, fair: str, quota: float) -> None:
     """
     if not isinstance(query, str):
         raise InputError(f"the query is given as {type(query).__name__}; expected a text")
-    if not query.strip() or len(query) > LONGEST_QUERY:
-        raise InputError(f"the query has {len(query.strip())} characters; expected 1 to {LONGEST_QUERY}")
+    if not clean_query(query) or len(query) > LONGEST_QUERY:
+        raise InputError(f"the query has {len(clean_query(query))} characters; expected 1 to {LONGEST_QUERY}")
     check_whole("k", k, 1, most=LARGEST_K)
     check_choice("mode", mode, get_args(Mode))
     check_choice("fair", fair, get_args(Fair))

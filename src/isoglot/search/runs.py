@@ -15,7 +15,7 @@ from isoglot.core.problems import Problems
 from isoglot.core.progress import Progress
 from isoglot.data.records import read_records, table_rows
 from isoglot.measuring.trec import DEPTH, label_of, run_lines, strictly_falling
-from isoglot.search.query_checks import LONGEST_QUERY
+from isoglot.search.query_checks import LONGEST_QUERY, clean_query
 from isoglot.search.searcher import Searcher
 
 _log = logging.getLogger(__name__)
@@ -50,13 +50,14 @@ def read_queries(path: Path) -> dict[str, str]:
     """
     problems = Problems()
     queries: dict[str, str] = {}
-    for line, id, text in _entries(path, problems):
+    for line, id, given in _entries(path, problems):
+        text = clean_query(given)
         if id.split() != [id]:
             problems.add(path, line, f"id {id!r} is empty or holds white space, which a run cannot name")
         elif id in queries:
             problems.add(path, line, f"id {id!r} is there twice")
-        elif not len(text.strip()) >= 1 or len(text) > LONGEST_QUERY:
-            problems.add(path, line, f"the query has {len(text.strip())} characters; expected 1 to {LONGEST_QUERY}")
+        elif not text or len(given) > LONGEST_QUERY:
+            problems.add(path, line, f"the query has {len(text)} characters; expected 1 to {LONGEST_QUERY}")
         else:
             queries[id] = text
     problems.raise_if_any(_REMEDY)

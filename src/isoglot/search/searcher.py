@@ -14,7 +14,7 @@ import numpy as np
 from isoglot.core.arguments import check_function, check_kind
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Debias
-from isoglot.encoders.embedder import Encoder, Model, Vectors
+from isoglot.encoders.embedder import Encoder, Model, Vectors, check_texts
 from isoglot.encoders.encoding import as_encoder
 from isoglot.encoders.options import ModelOptions
 from isoglot.encoders.unit_vectors import units
@@ -25,6 +25,7 @@ from isoglot.search.index.about import About
 from isoglot.search.index.encoder_check import gives, open_like, refuse_unlike
 from isoglot.search.index.protocol import Index
 from isoglot.search.lookup import Lookup
+from isoglot.search.query_checks import clean_query
 from isoglot.search.query_encoding import QueryEncoder, as_rows, query_code
 from isoglot.search.request import SearchRequest, SearchSettings, SimilarSettings
 from isoglot.search.reranking import Rerankers
@@ -252,8 +253,9 @@ class Searcher(Lookup):
         Raises:
             InputError: `queries` is no list of texts, or there is no encoder, or not the one the index was made with.
         """
-        check_kind("queries", queries, (list, tuple), "a list of texts")
-        return self._queries.vectors(queries, query_code(query_lang, self.languages()))
+        check_texts("queries", queries)
+        texts = [clean_query(query) for query in queries]
+        return self._queries.vectors(texts, query_code(query_lang, self.languages()))
 
     def drawn(self, vectors: Vectors, where: str | Filter | None = None) -> Vectors:
         """Return query vectors (n, d) moved towards the best passages of each query, as `feedback` does.
@@ -306,6 +308,7 @@ class Searcher(Lookup):
         languages = self.languages()
         request = request.checked(queries, languages, self.fields)
         query_lang = query_code(request.query_lang, languages)
+        queries = [clean_query(query) for query in queries]
         texts = [request.expanded(query) for query in queries]
         if vectors is None and request.mode != "lexical" and texts:
             vectors = self._queries.vectors(texts, query_lang)

@@ -1,4 +1,4 @@
-"""Clean incoming and outgoing text: lone surrogates, control characters, and numbers that JSON lacks."""
+"""Clean outgoing text: lone surrogates, control characters, and numbers that JSON lacks."""
 
 from __future__ import annotations
 
@@ -7,23 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from isoglot.search.query_checks import UNSEEN
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# C0 and C1 controls except tab and line ends, and the noncharacters that HTML forbids.
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
-
-
-def clean_query(text: str) -> str:
-    r"""Return a query with control characters and lone surrogates replaced by spaces, then stripped.
-
-    >>> clean_query(" a\x00b\ud800 ")
-    'a b'
-    """
-    return _CONTROLS.sub(" ", _SURROGATES.sub(" ", text)).strip()
 
 
 def shown(text: str) -> str:
     """Return text for an HTML page: characters that HTML forbids become U+FFFD (the template escapes the text)."""
-    return _CONTROLS.sub("\ufffd", _SURROGATES.sub("\ufffd", text))
+    return UNSEEN.sub("\ufffd", text)
 
 
 def plain(value: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from isoglot.search.filters.tokens import WORDS
 from isoglot.search.lookup import Facet
-from isoglot.serve.cleaning import as_whole, clean_query, shown
+from isoglot.search.query_checks import clean_query
+from isoglot.serve.cleaning import as_whole, shown
 
 MOST_FIELDS = 6
 _BUILT_IN = frozenset({"lang", "source", "document", "title", "id"})

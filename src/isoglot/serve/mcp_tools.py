@@ -15,9 +15,9 @@ from isoglot.encoders.judges import Judge
 from isoglot.encoders.late_interaction import LATE
 from isoglot.languages.codes import known_code
 from isoglot.search.filters.tokens import FilterError
-from isoglot.search.query_checks import Fair, Mode, check_feedback
+from isoglot.search.query_checks import Fair, Mode, check_feedback, clean_query
 from isoglot.search.searcher import Searcher
-from isoglot.serve.cleaning import clean_query, plain
+from isoglot.serve.cleaning import plain
 from isoglot.serve.rerankers import Judged, reach
 from isoglot.serve.search_request import MOST_FACETS, Answer, Ask
 from isoglot.serve.search_response import Counts, all_counts

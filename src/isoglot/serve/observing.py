@@ -13,9 +13,9 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from isoglot.search.query_checks import clean_query
 from isoglot.serve.addresses import route_path
 from isoglot.serve.api_errors import api_error
-from isoglot.serve.cleaning import clean_query
 from isoglot.serve.logs import request_id
 from isoglot.serve.metrics import Metrics
 

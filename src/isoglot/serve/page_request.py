@@ -11,8 +11,7 @@ from starlette.datastructures import QueryParams
 
 from isoglot.core.errors import InputError
 from isoglot.languages.codes import known_code
-from isoglot.search.query_checks import Fair, Mode
-from isoglot.serve.cleaning import clean_query
+from isoglot.search.query_checks import Fair, Mode, clean_query
 from isoglot.serve.locales import CODES
 from isoglot.serve.rerankers import NOT_RERANKED, reach
 from isoglot.serve.settings import ServeSettings

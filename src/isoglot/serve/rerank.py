@@ -10,7 +10,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from isoglot.encoders.judges import Judge
-from isoglot.serve.cleaning import clean_query, plain
+from isoglot.search.query_checks import clean_query
+from isoglot.serve.cleaning import plain
 from isoglot.serve.json_response import json_of
 from isoglot.serve.openai_errors import documented
 from isoglot.serve.rerankers import Judged, checked_scores
@@ -89,6 +90,14 @@ def router(
         max_tokens_per_doc: Any = Field(None, description="Accepted for compatibility, but ignored.")
         max_chunks_per_doc: Any = Field(None, description="Accepted for compatibility, but ignored.")
 
+        @field_validator("query")
+        @classmethod
+        def _read(cls, query: str) -> str:
+            text = clean_query(query)
+            if not text:
+                raise ValueError("has nothing but spaces; expected a text to compare the documents with")
+            return text
+
         @field_validator("model")
         @classmethod
         def _known(cls, name: str | None) -> str | None:
@@ -107,7 +116,7 @@ def router(
     async def rerank(request: RerankRequest) -> Response:
         texts = [plain(given if isinstance(given, str) else given.text) for given in request.documents]
         name = request.model or default
-        scores, tokens = await workers.run(models[name], clean_query(request.query), texts)
+        scores, tokens = await workers.run(models[name], request.query, texts)
         # The sort is stable: documents with equal scores keep the request's order.
         order = sorted(range(len(texts)), key=lambda place: -scores[place])[: request.top_n]
         results = [

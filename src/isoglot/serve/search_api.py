@@ -12,8 +12,8 @@ from isoglot.languages.codes import known_code
 from isoglot.search.collapsing import Collapse
 from isoglot.search.filters.tokens import FilterError
 from isoglot.search.lookup import NoPassageError
-from isoglot.search.query_checks import Fair, Mode, check_feedback
-from isoglot.serve.cleaning import clean_query, plain
+from isoglot.search.query_checks import Fair, Mode, check_feedback, clean_query
+from isoglot.serve.cleaning import plain
 from isoglot.serve.finder import Finder
 from isoglot.serve.json_response import json_of
 from isoglot.serve.parameter_names import known_parameters

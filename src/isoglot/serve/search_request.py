@@ -78,7 +78,8 @@ def answer(ask: Ask, searcher: Searcher, languages: Mapping[str, int], vector: V
         IsoglotError: the index or the model does not answer.
     """
     here = [code for code in ask.langs if code in languages]
-    facets = searcher.facets(ask.facets, langs=here or None, where=ask.where) if ask.facets or ask.where else {}
+    counts = bool(ask.facets) or ask.where is not None  # which also checks the filter, if nothing is searched for
+    facets = searcher.facets(ask.facets, langs=here or None, where=ask.where) if counts else {}
     if not languages or (ask.langs and not here):
         return Answer([], {}, dict.fromkeys(facets, Facet({}, 0, 0, 0)), {})
     among: SimilarSettings = {

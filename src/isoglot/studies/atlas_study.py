@@ -49,13 +49,20 @@ def settings() -> StudySettings:
     )
 
 
-def quickstart(folder: Path | str, *, max_steps: int | None = None, seeds: tuple[int, ...] | None = None) -> Quickstart:
+def quickstart(
+    folder: Path | str,
+    *,
+    max_steps: int | None = None,
+    seeds: tuple[int, ...] | None = None,
+    overwrite: bool = False,
+) -> Quickstart:
     """Run (or resume) the embedded study in a folder.
 
     Args:
         folder: output folder, created if missing.
         max_steps: steps of each training; those of the recipe when None.
         seeds: training seeds; those of the recipe when None or empty.
+        overwrite: replace what the folder holds.
     """
     chosen = settings()
     if max_steps is not None:
@@ -65,5 +72,5 @@ def quickstart(folder: Path | str, *, max_steps: int | None = None, seeds: tuple
     with TemporaryDirectory(prefix="isoglot-") as scratch:
         rows = prepare([atlas("train")], Path(scratch) / "train", show_progress=False)
         test = prepare([atlas("test")], Path(scratch) / "test", show_progress=False)
-        result = study(rows, from_rows(test, "atlas-test"), folder, chosen)
+        result = study(rows, from_rows(test, "atlas-test"), folder, chosen, overwrite=overwrite)
     return Quickstart(result, summary(result.rows))

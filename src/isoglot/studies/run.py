@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isoglot.core.arguments import check_kind
+from isoglot.core.output_folders import claimed_folder
 from isoglot.core.progress import progress_line
 from isoglot.core.run_record import device_name, read_run, require_same, write_run
 from isoglot.core.short_repr import brief
@@ -80,15 +81,17 @@ def study(
     settings: StudySettings | None = None,
     *,
     inputs: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> Study:
     """Evaluate the base model, train and evaluate every regime with every seed, and write a report.
 
     Args:
         rows: training rows, prepared or anything that `isoglot.prepare` accepts.
         benchmark: the benchmark for every run, or a name or path that `isoglot.load_benchmark` opens.
-        folder: output folder, created if missing; complete runs in it are kept.
+        folder: output folder, created if missing; complete runs of a study in it are kept.
         settings: what to compare.
         inputs: where rows and benchmark came from, recorded in `run.json`; derived from the arguments when None.
+        overwrite: replace what the folder holds instead.
 
     Returns:
         The study. The folder contains the report (`report.html`, `.md`, `.csv`, `.tex`, `figures`), `study.json`,
@@ -96,7 +99,8 @@ def study(
 
     Raises:
         InputError: the benchmark contains training rows, settings do not fit the rows, rows or benchmark cannot be
-            read, or an argument has the wrong type.
+            read, an argument has the wrong type, or the folder holds files that isoglot did not make or is in use by
+            another process.
 
     Example:
         With `encoder` as a model's folder or name and `folder` as a `pathlib.Path`:
@@ -125,8 +129,13 @@ def study(
     rows, benchmark = prepare(rows), opened_benchmark(benchmark)
     if inputs is None:
         inputs = {"rows": places, "benchmark": benchmark.name}
-    folder, settings = Path(folder), settings or StudySettings()
-    folder.mkdir(parents=True, exist_ok=True)
+    with claimed_folder(Path(folder), overwrite=overwrite, resume=not overwrite) as claimed:
+        return _study(rows, benchmark, claimed, settings or StudySettings(), dict(inputs))
+
+
+def _study(
+    rows: Prepared, benchmark: Benchmark, folder: Path, settings: StudySettings, inputs: dict[str, Any]
+) -> Study:
     started = time.perf_counter()
     found = overlap(rows, benchmark)
     if not settings.allow_overlap:
@@ -167,7 +176,7 @@ def study(
         seed=None,
         device=device_name(settings.train.device),
         seconds=seconds,
-        inputs=dict(inputs),
+        inputs=inputs,
     )
     return Study(runs, comparisons, report, headline_rows(facts), folder)
 
