@@ -115,6 +115,7 @@ def test_killed_at_random_points_ends_with_the_same_weights_batches_and_log(plac
         assert exit_code(spawn(target=run, args=(place, name, SETTINGS, True, (killed,)))) == -signal.SIGKILL
     run(place, name)
     assert same_weights(place / name, uninterrupted)
+    assert (place / name / "tokenizer.json").read_text() == (uninterrupted / "tokenizer.json").read_text()
     assert lines(place / name / "batches-0.jsonl") == lines(uninterrupted / "batches-0.jsonl")
     assert lines(place / name / "training.jsonl") == lines(uninterrupted / "training.jsonl")
 
