@@ -1,5 +1,7 @@
 import gzip
 import json
+import os
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -294,6 +296,19 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="half-way"):
         write_rows(rows(), tmp_path / "out.jsonl")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_a_killed_write_left_is_removed_after_a_day(tmp_path):
+    for name, hours in (
+        (".out.jsonl.abcdefgh.tmp", 25),
+        (".out.jsonl.hgfedcba.tmp", 23),
+        (".b.jsonl.abcdefgh.tmp", 25),
+    ):
+        (tmp_path / name).write_text("half")
+        os.utime(tmp_path / name, (time.time() - 3600 * hours,) * 2)
+    write_rows(ROWS, tmp_path / "out.jsonl")
+    left = {".out.jsonl.hgfedcba.tmp", ".b.jsonl.abcdefgh.tmp", "out.jsonl"}  # the first may still be written to
+    assert {path.name for path in tmp_path.iterdir()} == left
 
 
 def test_show_keeps_wide_codes_apart(tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.documents import find_sources, read_documents, read_files
+from isoglot.documents import find_sources, finding, read_documents, read_files
 from isoglot.documents.html import html_page
 from isoglot.documents.markdown import markdown_page
 from isoglot.documents.splitting import shorten, split
@@ -209,6 +209,31 @@ def test_links_that_lead_out_of_what_is_indexed_are_told_and_not_read(tmp_path):
     for named in (tmp_path / "private.txt", tmp_path / "docs" / "c.txt"):
         found = {document.text for document in read_files([tmp_path / "docs", named], Problems())}
         assert found == {"Ein Text.", "Ein Geheimnis."}
+
+
+def test_links_that_lead_in_a_circle_are_told(tmp_path):
+    (tmp_path / "a.txt").write_text("Ein Text.", encoding="utf-8")
+    for link, target in (("self.txt", "self.txt"), ("there", "back"), ("back", "there")):
+        (tmp_path / link).symlink_to(target)
+    problems = Problems()
+    assert [document.text for document in read_files(tmp_path, problems)] == ["Ein Text."]
+    told = [f"{tmp_path / name}: cannot be read (a broken link" for name in ("back", "self.txt", "there")]
+    assert [shown.partition(",")[0] for shown in problems.shown] == told
+
+
+def test_files_that_are_removed_while_a_folder_is_listed_are_passed_over(tmp_path, monkeypatch):
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(f"Ein Text {name}.", encoding="utf-8")
+    listed = finding._folder
+
+    def then_removed(*args):
+        yield from listed(*args)
+        (tmp_path / "a.txt").unlink()
+
+    monkeypatch.setattr(finding, "_folder", then_removed)
+    problems = Problems()
+    assert [source.name for source in find_sources(tmp_path, problems)] == ["b.txt"]
+    assert problems.shown == [f"{tmp_path / 'a.txt'}: cannot be read (it was removed a moment ago)"]
 
 
 def test_markup():

@@ -14,11 +14,13 @@ from sentence_transformers import SentenceTransformer
 
 from isoglot.core.errors import InputError
 from isoglot.core.files import read_json, write_json
+from isoglot.core.output_folders import claimed_folder
 from isoglot.encoders import presets
 from isoglot.encoders.cross_encoder import load_cross_encoder
 from isoglot.encoders.devices import fast_bf16, resolve_precision
 from isoglot.encoders.encoding import encode
 from isoglot.encoders.hub_access import require_hub
+from isoglot.encoders.light import open_light
 from isoglot.encoders.loading import backbone_of, load, quiet_libraries
 from isoglot.encoders.model_names import absolute_name, locate
 from isoglot.encoders.options import ModelOptions
@@ -65,6 +67,24 @@ def test_files_and_empty_folders_are_no_models(tmp_path, monkeypatch):
             locate(name)
     with pytest.raises(InputError, match=r"without modules.json or config.json"):
         locate(str(tmp_path))
+
+
+def test_a_folder_whose_run_did_not_end_is_no_model_yet(tiny_model, tmp_path):
+    folder = tmp_path / "model"
+
+    def save(folder):
+        shutil.copytree(tiny_model, folder, dirs_exist_ok=True)
+        (folder / "modules.json").unlink()  # written last: without it, mean pooling would be assumed
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"), claimed_folder(folder):
+        save(folder)
+    for opened in (load, lambda name: open_light(name, ModelOptions(device="cpu"))):
+        with pytest.raises(InputError, match=r"model: the run that writes this folder was stopped"):
+            opened(str(folder))
+    with claimed_folder(folder, resume=True):
+        shutil.copytree(tiny_model, folder, dirs_exist_ok=True)
+    assert locate(str(folder)) == (str(folder), None)
 
 
 @pytest.mark.parametrize("damage", ["config.json", "modules.json", "model.safetensors", "tokenizer.json"])

@@ -268,7 +268,9 @@ def test_after_kill_9_only_what_is_missing_is_encoded(tmp_path):
     assert not (folder / COMPLETE).exists()
     with pytest.raises(InputError, match="did not finish"):
         gather(folder, ["q0"], ["p0"])
+    (folder / ".shard-000002.parquet.abcdefgh.tmp").write_bytes(b"half")
     assert run(entries(), folder, open_fake, {"m": 1}) == 6
+    assert not list(folder.glob(".*"))
     assert len(stored(folder)) == 60
     (folder / "shard-000003.parquet").unlink()
     with pytest.raises(InputError, match="7 shards, but 8 were written"):

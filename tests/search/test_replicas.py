@@ -62,6 +62,16 @@ def test_what_is_pulled_is_what_was_pushed(place, tmp_path):
     assert pulled.fetched == sum(size for key, size in place.keys("objects"))
 
 
+def test_what_killed_writers_left_is_not_pushed(place, tmp_path):
+    index = made(tmp_path / "index", TEXTS)
+    for name in (".synced.json.abcdefgh.tmp", "samples/.1.npz.abcdefgh.tmp", ".isoglot-begun"):
+        (index / name).write_text("half")
+    push(index, place)
+    pulled = pull(place, tmp_path / "here")
+    assert contents(pulled.folder).keys() == {name for name in contents(index) if "/." not in f"/{name}"}
+    assert found(pulled.folder) == set(TEXTS)
+
+
 def test_an_update_sends_and_fetches_only_what_is_new(place, tmp_path):
     index = made(tmp_path / "index", TEXTS)
     first = push(index, place)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isoglot.core.errors import InputError, IsoglotError
-from isoglot.search.index import beginning, building
+from isoglot.search.index import beginning, building, syncing
 from isoglot.search.index.building import Built, build_index
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.lance_tables import connect
@@ -153,6 +153,21 @@ def test_other_content_of_the_same_size_and_modification_time_is_read(home: Home
     (home.docs / "aside").rename(home.docs / "b.md")
     home.sync()
     assert (home.held()["a.md"][0], home.held()["b.md"][0]) == ("#b text", "#A TEXT")
+
+
+def test_a_file_that_is_removed_before_it_is_looked_at_is_gone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.sync()
+    home.write("b.md", "#b other")
+    find_sources = syncing.find_sources
+
+    def then_removed(*args: Any, **how: Any) -> Any:
+        found = find_sources(*args, **how)
+        (home.docs / "a.md").unlink()
+        return found
+
+    monkeypatch.setattr(syncing, "find_sources", then_removed)
+    assert counts(home.sync()) == (0, 1, 1, 4)
+    assert sorted(home.held()) == ["b.md", "r0", "r1", "r2", "sub/c.md"]
 
 
 def test_a_file_that_was_another_one_while_it_was_read_is_read_again(

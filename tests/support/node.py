@@ -1,7 +1,7 @@
 """One process of a distributed training: `torchrun … node.py HOME NAME [STEP]`; rank 1 dies in STEP.
 
 `HOME` contains `model` and `rows`; `NAME` is the output folder. Each machine (GROUP_RANK) has its own cache, and
-`made-MACHINE` in the output folder counts how often it tokenised something.
+`NAME-made-MACHINE` counts how often it tokenised something.
 """
 
 import os
@@ -22,11 +22,10 @@ def main(home, name, step=None):
 
     machine = os.environ["GROUP_RANK"]
     folder = Path(home) / name
-    folder.mkdir(exist_ok=True)
     real = tokens._pieces
 
     def counted(*args, **kwargs):
-        with (folder / f"made-{machine}").open("a") as file:
+        with (Path(home) / f"{name}-made-{machine}").open("a") as file:
             file.write("x")
         return real(*args, **kwargs)
 
@@ -35,7 +34,7 @@ def main(home, name, step=None):
         batch_size=4, max_steps=6, save_steps=2, log_steps=1, warmup_steps=1, device="cpu", precision="fp32"
     )
     doomed = step is not None and os.environ["RANK"] == "1"
-    rows = prepare([Path(home) / "rows.jsonl"], folder / f"rows-{machine}")
+    rows = prepare([Path(home) / "rows.jsonl"], Path(home) / f"{name}-rows-{machine}")
     train(
         str(Path(home) / "model"), rows, folder, settings,
         resume=True, callbacks=[DiesInStep(int(step), 200)] if doomed else [],

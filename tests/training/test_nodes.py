@@ -42,7 +42,7 @@ def launch(home, *arguments):
         said = [agent.communicate(timeout=280)[1] for agent in agents]
     finally:
         for agent in agents:
-            agent.kill()
+            agent.terminate()  # unlike `kill`, this ends the process that it started too
     return [agent.returncode for agent in agents], said
 
 
@@ -54,7 +54,7 @@ def test_a_killed_rank_and_a_resumed_run_end_as_an_uninterrupted_one(tmp_path):
     codes, said = launch(tmp_path, "whole")
     assert codes == [0, 0], said
     # Queries and passages, once on each machine: their caches are apart.
-    assert [(tmp_path / "whole" / f"made-{machine}").read_text() for machine in (0, 1)] == ["xx", "xx"]
+    assert [(tmp_path / f"whole-made-{machine}").read_text() for machine in (0, 1)] == ["xx", "xx"]
 
     codes, said = launch(tmp_path, "killed", 4)
     assert 0 not in codes, said

@@ -16,6 +16,7 @@ import pytest
 from safetensors.torch import load_file
 
 from isoglot.core.errors import InputError, IsoglotError
+from isoglot.encoders.loading import load
 from isoglot.training.checkpoints import complete_checkpoints, keep_newest, mark_complete
 from isoglot.training.failures import run_steps
 from isoglot.training.sampling.regimes import Sampling
@@ -115,6 +116,7 @@ def test_killed_at_random_points_ends_with_the_same_weights_batches_and_log(plac
         assert exit_code(spawn(target=run, args=(place, name, SETTINGS, True, (killed,)))) == -signal.SIGKILL
     run(place, name)
     assert same_weights(place / name, uninterrupted)
+    assert (place / name / "tokenizer.json").read_text() == (uninterrupted / "tokenizer.json").read_text()
     assert lines(place / name / "batches-0.jsonl") == lines(uninterrupted / "batches-0.jsonl")
     assert lines(place / name / "training.jsonl") == lines(uninterrupted / "training.jsonl")
 
@@ -296,6 +298,8 @@ def test_a_model_that_the_disk_does_not_take_keeps_its_checkpoints(place, uninte
         with pytest.raises(IsoglotError, match="could not be put on disk"):
             run(place, "late", replace(SETTINGS, save_steps=15))
     assert not (place / "late" / "run.json").exists()
+    with pytest.raises(InputError, match="late: the run that writes this folder was stopped"):
+        load(str(place / "late"))
     assert [path.name for path in complete_checkpoints(place / "late" / "checkpoints")] == [
         "checkpoint-15",
         "checkpoint-16",

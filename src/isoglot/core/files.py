@@ -96,11 +96,14 @@ def atomic_folder(path: Path, *, replaces: bool = True) -> Iterator[Path]:
 
 
 def remove_leftovers(home: Path, pattern: str) -> None:
-    """Remove temporary folders of killed processes: those in which nothing was written for a day."""
+    """Remove temporary files and folders of killed processes: those to which nothing was written for a day."""
     for left in home.glob(pattern):
         with suppress(OSError):  # its process, or another one, is just removing it
             if time.time() - max(path.stat().st_mtime for path in (left, *left.rglob("*"))) > _DAY:
-                shutil.rmtree(left, ignore_errors=True)
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
 
 
 def put_on_disk(files: Iterable[Path]) -> None:

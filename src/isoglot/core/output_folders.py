@@ -158,6 +158,11 @@ def holds_anything(path: Path) -> bool:
     return any(entry.name not in (_BEGUN, _LOCK) for entry in path.iterdir())
 
 
+def is_unfinished(path: Path) -> bool:
+    """Return whether the run that writes a folder was stopped, or is in progress: files may be missing."""
+    return (path / _BEGUN).is_file() and not (path / "run.json").is_file()
+
+
 def refuse_foreign(path: Path) -> None:
     """Reject a folder with files none of which shows that isoglot made it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import io
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO, get_args
 
 from isoglot.core.errors import InputError
-from isoglot.core.files import atomic_write
+from isoglot.core.files import atomic_write, remove_leftovers
 from isoglot.core.problems import Problems
 from isoglot.core.short_repr import brief
 from isoglot.data.parquet_rows import parquet_rows
@@ -116,6 +117,7 @@ def write_rows(rows: Iterable[Row], path: Path) -> int:
         IsoglotError: the disk is full.
     """
     require_rows_name(path)
+    remove_leftovers(path.parent, f".{glob.escape(path.name)}.????????.tmp")  # each may be as large as the rows
     count = 0
     with atomic_write(path) as temporary, _writing(temporary, gzipped=path.suffix.lower() == ".gz") as out:
         for row in rows:

@@ -68,7 +68,11 @@ def find_sources(
             number += 1
             name = f"{whole}~{number}"
         names.add(name)
-        size = path.stat().st_size
+        try:
+            size = path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            problems.add(shown(path), None, "cannot be read (it was removed a moment ago)")
+            continue
         sources.append(Source(path, name, start, size))
         start += size
     return sources
@@ -79,7 +83,10 @@ def _leads_out(path: Path, inputs: Sequence[Path]) -> bool:
 
     Folders of others may hold links to this machine's private files, such as those of a cloned repository.
     """
-    return path.is_symlink() and not any(path.resolve().is_relative_to(given.resolve()) for given in inputs)
+    if not path.is_symlink():
+        return False
+    leads = os.path.realpath(path)  # unlike `Path.resolve`, this takes a loop of links, which leads nowhere
+    return not any(Path(leads).is_relative_to(given.resolve()) for given in inputs)
 
 
 def _folder(folder: Path, inputs: Sequence[Path], problems: Problems, unlisted: list[Path]) -> Iterator[Path]:

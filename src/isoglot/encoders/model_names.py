@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from isoglot.core.errors import InputError
+from isoglot.core.output_folders import is_unfinished
 
 EMBEDDED = "embedded"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
@@ -15,7 +16,7 @@ def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
     """Resolve a model name to (folder or Hub id, revision).
 
     Raises:
-        InputError: a path that does not exist or is not a model folder, or a name that is neither path nor id.
+        InputError: a path that does not exist or is not a finished model folder, or a name that is neither path nor id.
     """
     if name == EMBEDDED:
         from isoglot.encoders.embedded import embedded_folder
@@ -28,6 +29,11 @@ def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
         if path.is_dir():
             if not (path / "config.json").is_file() and not (path / "modules.json").is_file():
                 raise InputError(f"{what} {name}: a folder without modules.json or config.json, so it is no model")
+            if is_unfinished(path):  # without modules.json, say, it would open with another pooling and no prompts
+                raise InputError(
+                    f"{what} {name}: the run that writes this folder was stopped, or is in progress; run the same "
+                    "command to its end first"
+                )
             return name, None
     except PermissionError as error:
         raise InputError(

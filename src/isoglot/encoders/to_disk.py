@@ -101,6 +101,8 @@ def encode_shards(
         # Releases that did not record the weights may have begun it.
         require_same(folder, {WEIGHTS: facts.get(WEIGHTS), **read_json(path)}, facts)
     write_json(path, facts)
+    for left in folder.glob(".shard-*.tmp"):  # of a run that was killed
+        left.unlink(missing_ok=True)
     numbers = [0, 0]  # shards, vectors
     targets: list[Path] = []
 

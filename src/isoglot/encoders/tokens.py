@@ -243,17 +243,26 @@ def _unknown(model: SentenceTransformer) -> int:
     return 0
 
 
+def reset_tokenizer(model: SentenceTransformer) -> Any:
+    """Return the model's fast tokenizer, without the truncation and padding of the last call; None if it has none.
+
+    Every call sets these two anew; everything else about the tokenizer is constant.
+    """
+    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        backend.no_truncation()
+        backend.no_padding()
+    return backend
+
+
 def _key(model: SentenceTransformer, rows: Prepared, prompt: str | None, length: int, numbers: Ints | None) -> str:
     """Return a hash of all that the tokens depend on: the texts, the tokenizer, the prompt and the length."""
     digest = hashlib.blake2b(digest_size=12)
     config = model[0].get_config_dict() if hasattr(model[0], "get_config_dict") else None
-    backend = getattr(model.tokenizer, "backend_tokenizer", None)
+    backend = reset_tokenizer(model)
     if backend is None:
         tokenizer = json.dumps(model.tokenizer.get_vocab() if hasattr(model.tokenizer, "get_vocab") else None)
     else:
-        # These two change with every call of the tokenizer; everything else is constant.
-        backend.no_truncation()
-        backend.no_padding()
         tokenizer = backend.to_str()
     kind = type(model.tokenizer).__qualname__
     for part in (rows.checksum, kind, tokenizer, json.dumps(config, default=str, sort_keys=True), prompt, length):

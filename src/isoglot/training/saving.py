@@ -15,6 +15,7 @@ from isoglot.core.errors import IsoglotError, first_line
 from isoglot.core.files import write_text
 from isoglot.encoders.adapters import holds_own_adapter, merge_adapter, remove_adapter, write_adapter
 from isoglot.encoders.loading import backbone_of
+from isoglot.encoders.tokens import reset_tokenizer
 from isoglot.training.checkpoints import load_trainable
 from isoglot.training.settings import TrainSettings, flat_settings
 from isoglot.training.speed.token_table import restore_token_table
@@ -95,6 +96,7 @@ def save_model(model: SentenceTransformer, folder: Path, base: str, settings: Tr
         "`document`; compare with cosine similarity.\n\n"
         f"| setting | value |\n|---|---|\n{table}\n"
     )
+    reset_tokenizer(model)  # a run that was resumed may have tokenised nothing: both write the same files
     try:
         with _adapter_only(model) if settings.lora and not settings.lora.merge else nullcontext():
             model.save_pretrained(str(folder), create_model_card=False)

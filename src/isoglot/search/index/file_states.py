@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,15 +59,19 @@ def compared(sources: Sequence[Source], known: Mapping[str, FileState]) -> tuple
     """Return the state of the files, and those to read: new, changed, or not completely read before.
 
     Args:
-        sources: all files.
+        sources: all files; those that were removed since they were listed are passed over.
         known: their recorded states.
     """
     begun = time.time_ns()
     files: dict[str, FileState] = {}
     changed = []
     for source in sources:
-        before, now = known.get(source.name), source.path.stat()
-        if before is not None and before.whole and is_as_it_was(before, source):
+        try:
+            now = source.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        before = known.get(source.name)
+        if before is not None and before.whole and is_as_it_was(before, now):
             files[source.name] = before
             continue
         try:
@@ -80,9 +85,8 @@ def compared(sources: Sequence[Source], known: Mapping[str, FileState]) -> tuple
     return files, changed
 
 
-def is_as_it_was(state: FileState, source: Source) -> bool:
-    """Return whether size and times of a file are unchanged; does not read it."""
-    now = source.path.stat()
+def is_as_it_was(state: FileState, now: os.stat_result) -> bool:
+    """Return whether size and times of a file are unchanged."""
     return (state.size, state.changed, state.touched) == (now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
 

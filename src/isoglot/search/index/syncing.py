@@ -141,7 +141,8 @@ def nothing_new(inputs: Sequence[Path], folder: Path) -> bool:
     try:
         sources = find_sources(inputs, None, roots)
         return known.keys() == {source.name for source in sources} and all(
-            is_as_it_was(state := known[source.name], source) and (state.digest or not is_readable(source.path))
+            is_as_it_was(state := known[source.name], source.path.stat())
+            and (state.digest or not is_readable(source.path))
             for source in sources
         )
     except (InputError, OSError):

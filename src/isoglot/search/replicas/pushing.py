@@ -12,13 +12,13 @@ from isoglot.core.progress import Progress
 from isoglot.search.index.file_states import SYNCED
 from isoglot.search.index.ledger import SHARDS
 from isoglot.search.index.manifest import BUILDING, FILE, read_manifest
-from isoglot.search.index.store import LOCK, one_writer
+from isoglot.search.index.store import one_writer
 from isoglot.search.replicas.lease import Lease, refuse_held
 from isoglot.search.replicas.place import Place
 from isoglot.search.replicas.snapshot import OBJECTS, RECORD, Kept, Snapshot, current
 
 _AT_ONCE = 8
-_OWN = (LOCK, BUILDING, SYNCED, RECORD)  # files that only local writers and pulls use
+_OWN = (BUILDING, SYNCED, RECORD)  # files that only local writers and pulls use, as are hidden ones
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ def _described(
     """Return all files of the folder as entries of the new snapshot, and those whose content must be sent."""
     known = {} if old is None else {kept.digest: kept for kept in old.files.values()}
     files, missing = {}, {}
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in _OWN]
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    # Hidden files are locks, marks, and what writers that were killed left behind.
+    paths = [path for path in paths if path.name not in _OWN and not path.name.startswith(".")]
     paths = [path for path in paths if path.relative_to(folder).parts[0] != SHARDS]
     with Progress("reading", total=len(paths)) as progress:
         for path in paths:
