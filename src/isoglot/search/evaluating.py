@@ -20,7 +20,7 @@ from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.rank_scoring import TOP, score_ranks
 from isoglot.measuring.ranks import Floats, GoldRanks
 from isoglot.search.hit import Hit
-from isoglot.search.query_checks import LARGEST_K
+from isoglot.search.query_checks import LARGEST_K, check_feedback
 from isoglot.search.searcher import Searcher
 
 DEPTH = 100
@@ -77,6 +77,7 @@ def score_index(
         >>> result.macro("monolingual", "map"), result.macro("cross_lingual", "map")
         (1.0, 0.0)
     """
+    check_feedback(how.get("feedback", False), how.get("mode", "dense"))  # before all queries are expanded
     if not 1 <= depth <= LARGEST_K:
         raise InputError(f"depth {depth}: expected 1 to {LARGEST_K}, as many passages as a search may list")
     lacking = [code for code in benchmark.languages if code not in searcher.languages()]
