@@ -28,6 +28,7 @@ from isoglot.languages.words import search_terms
         (".NET (.env) ...and f().map #tag @anna", [".net", ".env", "fmap", "#tag", "@anna"]),
         ("word - word, word. Word (word)", []),
         ("第3.11条 Wi-Fi接続 図-表", ["3-11", "wifi"]),
+        ("Disney+で LGBT+的 基于.NET的 用.c文件", ["disney+", "lgbt+", ".net", ".c"]),
     ],
 )
 def test_what_is_joined(text, terms):
@@ -40,7 +41,10 @@ def test_what_is_joined(text, terms):
         ("C++, C#", ["c++", "c#"]),
         ("C++20", ["c++", "20"]),
         ("C#7 A+ a+b q#x", ["c#", "7", "a+", "a", "b", "q", "x"]),
-        ("ab# 3+ 한#", ["ab", "3", "한"]),
+        ("ab# 3+ 한# é# x̂+", ["ab", "3", "한", "e#", "x+"]),
+        ("A+级 C#で C++을 C#и", ["a+", "级", "c#", "で", "c++", "을", "c", "и"]),
+        ("用C#写 ใน C++ไป", ["用", "c#", "写", "ใน", "c++", "ไป"]),
+        ("м'я++ צה\"ל# क्क+", ["м'я", 'צה"ל', 'צה"*', "क्क", "क्क*"]),
     ],
 )
 def test_signs_of_a_single_letter_are_part_of_it(text, words):

@@ -171,6 +171,8 @@ def test_an_index_without_compounds_stays_so(tmp_path, monkeypatch):
 SIGNS = [
     ("C++ coroutine", "A coroutine in C++ waits.", ["A coroutine in C# waits.", "A coroutine in C waits."]),
     ("C# coroutine", "A coroutine in C# waits.", ["A coroutine in C++ waits.", "A coroutine in C waits."]),
+    ("C#", "使用C#开发软件", ["使用C++开发软件", "使用C开发软件"]),
+    ("C++ 개발", "C++로 개발", ["C#으로 개발", "C로 개발"]),
     ("C pointer", "A pointer in C is raw.", ["A pointer in C++ is raw.", "A pointer in C# is raw."]),
     ("F# types", "Types of F♯ are short.", ["Types of F are short.", "Types of C# are short."]),
     ("C++20 modules", "Modules of C++20 are here.", ["Modules of C++17 are here.", "Modules of C# 20 are here."]),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from isoglot.languages.word_pattern import is_unspaced, word_pattern
+from isoglot.languages.word_pattern import is_unspaced, plus, spaced, word_pattern
 
 # Hyphens, slashes, stops, brackets and the like join words if there are up to three and no space. Apostrophes do not:
 # in French and Italian they would make a term of every article with its noun.
@@ -16,8 +17,6 @@ _SIGNS = re.compile(f"{_SIGN}(?=\\S)|\\+|(?<=\\d)'(?=\\d)")
 _BETWEEN = re.compile(f"{_SIGN}{{1,3}}")
 # 12,500, 12.500, 12'500, and 12,50,000 as in India; not within a longer sequence.
 _GROUPED = re.compile("(?<!\\d)(?<!\\d[.,'\u066c])[1-9]\\d{0,2}([.,'\u066c])(?:\\d{2,3}\\1)*\\d{3}(?!\\d|\\1\\d)")
-_PRECEDED = re.compile(r"[\w.)\]]")  # before a sign: a.b, f().b, ...b
-_PLUS = re.compile(r"\+\+|\+(?!\w)")
 _SHORT = 6  # characters of two words that are often written as one: Wi-Fi, log-in
 _MOST = 8  # words in one term, as in an IPv6 address
 _LONG = 7  # characters of a number that is the same with and without hyphens, as an ISBN is
@@ -82,9 +81,9 @@ def _with_signs(form: str, word: Compound) -> Iterator[Compound]:
     """Yield a word with a sign before it, and with those after it."""
     term, start, end = word
     before = form[start - 1 : start]
-    if before and before in ".#@" and term[0].isalpha() and not _PRECEDED.search(form, max(0, start - 2), start - 1):
+    if before and before in ".#@" and term[0].isalpha() and not _preceded().search(form, max(0, start - 2), start - 1):
         yield Compound(before + term, start - 1, end)
-    if term[-1].isalpha() and (after := _PLUS.match(form, end)):
+    if term[-1].isalpha() and (after := plus().match(form, end)):
         yield Compound(term + after[0], start, after.end())
 
 
@@ -107,3 +106,9 @@ def _joined(chain: Sequence[Compound]) -> Iterator[Compound]:
 def _may_be_one(one: str, two: str) -> bool:
     """Return whether two joined words are often written as one, or say little by themselves."""
     return len(one) == 1 or len(two) == 1 or len(one + two) <= _SHORT or any(map(str.isdigit, one + two))
+
+
+@lru_cache(maxsize=1)
+def _preceded() -> re.Pattern[str]:
+    """Return a pattern of what may stand before a sign that begins no word: a.b, f().b, ...b."""
+    return re.compile(rf"{spaced()}|[.)\]]")

@@ -43,15 +43,27 @@ def word_pattern() -> re.Pattern[str]:
     """
     unspaced = _unspaced()
     marks = ranges(code for code in combining() if not is_unspaced(chr(code)))
-    word = f"[^\\W{unspaced}]+(?:[{marks}]+[^\\W{unspaced}]*)*"
+    word = f"{spaced()}+(?:[{marks}]+{spaced()}*)*"
     # Without U+2044, the fraction slash that NFKC makes of ½.
     signs = ranges(
         code for code in range(0xA0, 0x1FC00) if category(chr(code)) in {"So", "Sc", "Sm"} and code != 0x2044
     )
     flag = "[\U0001f1e6-\U0001f1ff]{2}"
-    letter = "[^\\W\\d_]"
-    after = f"(?=[+#])(?<={letter})(?<!\\w\\w)(?:\\+\\+|\\+(?!\\w)|#(?!{letter}))"
-    return re.compile(f"[{unspaced}]+|{word}(?:(?:{_WITHIN}){word})*(?:{after})?|{flag}|[{signs}]")
+    letter = f"[^\\W\\d_{unspaced}]"
+    signed = f"{letter}(?:{plus().pattern}|#(?!{letter}))"
+    return re.compile(f"[{unspaced}]+|{signed}|{word}(?:(?:{_WITHIN}){word})*|{flag}|[{signs}]")
+
+
+@lru_cache(maxsize=1)
+def plus() -> re.Pattern[str]:
+    """Return a pattern of + or ++ at the end of a word; a script without spaces may follow."""
+    return re.compile(f"\\+\\+|\\+(?!{spaced()})")
+
+
+@lru_cache(maxsize=1)
+def spaced() -> str:
+    """Return the class of the letters and digits of words that spaces end."""
+    return f"[^\\W{_unspaced()}]"
 
 
 def clusters(stretch: str) -> list[str]:
