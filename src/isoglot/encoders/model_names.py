@@ -32,7 +32,7 @@ def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
             if is_unfinished(path):  # without modules.json, say, it would open with another pooling and no prompts
                 raise InputError(
                     f"{what} {name}: the run that writes this folder was stopped, or is in progress; run the same "
-                    "command to its end first"
+                    "command to its end first, or remove its .isoglot-begun if another program completed the model"
                 )
             return name, None
     except PermissionError as error:
