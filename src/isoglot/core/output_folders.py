@@ -17,11 +17,11 @@ try:
 except ImportError:  # a platform without such locks
     fcntl = None  # type: ignore[assignment]
 
-_BEGUN = ".isoglot-begun"  # in a folder while a run is in progress there
+BEGUN = ".isoglot-begun"  # in a folder while a run is in progress there
 _LOCK = ".lock"  # of an index
 # Files that mark a folder as made by isoglot, finished or not; no other folder is ever replaced.
 _OURS = (
-    _BEGUN,
+    BEGUN,
     "run.json",
     "isoglot-index.json",
     "building.json",
@@ -60,7 +60,7 @@ def claimed_folder(path: Path, *, overwrite: bool = False, resume: bool = False)
 
 def _claimed(path: Path, locks: ExitStack, *, overwrite: bool, resume: bool) -> Iterator[Path]:
     whole, before = path.resolve(), beside(path, "old")
-    begun, existed = whole / _BEGUN, whole.is_dir()
+    begun, existed = whole / BEGUN, whole.is_dir()
     with _writing(path):
         marked = begun.exists()
         if marked:  # by a run that did not finish, or is in progress
@@ -155,12 +155,12 @@ def _writing(path: Path) -> Iterator[None]:
 
 def holds_anything(path: Path) -> bool:
     """Return whether a folder holds more than the mark of a run or the lock of an index."""
-    return any(entry.name not in (_BEGUN, _LOCK) for entry in path.iterdir())
+    return any(entry.name not in (BEGUN, _LOCK) for entry in path.iterdir())
 
 
 def is_unfinished(path: Path) -> bool:
     """Return whether the run that writes a folder was stopped, or is in progress: files may be missing."""
-    return (path / _BEGUN).is_file() and not (path / "run.json").is_file()
+    return (path / BEGUN).is_file() and not (path / "run.json").is_file()
 
 
 def refuse_foreign(path: Path) -> None:

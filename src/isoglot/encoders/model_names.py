@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from isoglot.core.errors import InputError
-from isoglot.core.output_folders import is_unfinished
+from isoglot.core.output_folders import BEGUN, is_unfinished
 
 EMBEDDED = "embedded"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
@@ -32,7 +32,7 @@ def locate(name: str, *, what: str = "model") -> tuple[str, str | None]:
             if is_unfinished(path):  # without modules.json, say, it would open with another pooling and no prompts
                 raise InputError(
                     f"{what} {name}: the run that writes this folder was stopped, or is in progress; run the same "
-                    "command to its end first, or remove its .isoglot-begun if another program completed the model"
+                    f"command to its end first, or remove its {BEGUN} if another program completed the model"
                 )
             return name, None
     except PermissionError as error:

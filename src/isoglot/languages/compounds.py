@@ -88,6 +88,7 @@ def _with_signs(form: str, word: Compound) -> Iterator[Compound]:
 
 
 def _joined(chain: Sequence[Compound]) -> Iterator[Compound]:
+    """Yield the terms of words joined by signs: of neighbours, and of all if there are three to eight."""
     pairs = list(pairwise(chain))
     whole = 1 < len(pairs) < _MOST
     numeric = False
