@@ -8,6 +8,7 @@ import pytest
 
 from isoglot.core.errors import InputError, IsoglotError, MissingPackageError
 from isoglot.core.on_ray import OnRay
+from isoglot.core.ray_cluster import ray_runtime as cluster
 from support.ray_runtime import ray_runtime
 
 pytest.importorskip("ray")
@@ -97,6 +98,17 @@ def test_a_head_that_listens_where_ray_does_not_look(monkeypatch):
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(InputError, match=f"at {address} .something answers at 127.0.0.1, but Ray .* at 127.0.0.3"):
             list(OnRay(address=address).run(squares({}), iter(range(3))))
+
+
+def test_sigterm_is_handled_as_before(monkeypatch):
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "init", lambda **_: signal.signal(signal.SIGTERM, lambda *_: sys.exit(15)))  # as it does
+    before = signal.getsignal(signal.SIGTERM)
+    with cluster(ray, None, cores=1):
+        assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_tasks_are_read_a_few_ahead_only():

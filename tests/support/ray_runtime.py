@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,11 +24,13 @@ def ray_runtime(**environment: str) -> Iterator[None]:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")  # tests running in parallel have normal priority too
+        sigterm = signal.getsignal(signal.SIGTERM)
         ray.init(
             address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
             _node_ip_address="127.0.0.1", object_store_memory=100 * 2**20,
             runtime_env={"env_vars": environment},
         )  # fmt: skip
+        signal.signal(signal.SIGTERM, sigterm)  # in place of Ray's handler, which would remain for later tests
         try:
             yield
         finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -34,6 +36,8 @@ def ray_package() -> Any:
 def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
     """Connect to a cluster, or start a runtime here that ends with the block; yields whether it was started here.
 
+    This process's handling of SIGTERM remains as it is.
+
     Args:
         ray: the module.
         address: of the cluster's head; when None, RAY_ADDRESS or else a runtime here.
@@ -46,7 +50,7 @@ def ray_runtime(ray: Any, address: str | None, *, cores: int) -> Iterator[bool]:
     open_already = ray.is_initialized()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _same_sigterm():
             # Other libraries warn about forking; Ray does not fork this process.
             warnings.simplefilter("ignore", RuntimeWarning)
             warnings.filterwarnings("ignore", message="lance is not fork-safe", category=UserWarning)
@@ -102,6 +106,20 @@ def _knock(ray: Any, address: str) -> None:
                 f"something answers at {host}, but Ray looks for it at {there}; to stay on one machine, start the "
                 "head with `ray start --head --node-ip-address 127.0.0.2` and give that"
             ) from error
+
+
+@contextmanager
+def _same_sigterm() -> Iterator[None]:
+    """Undo what the block does to the handling of SIGTERM: Ray makes it an exit with code 15, for good."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where Ray cannot install its handler either
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None:  # or else it was not installed by Python
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
