@@ -1,5 +1,9 @@
 """Products of bytes: close to what they round, refused where they cannot be."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +76,14 @@ def test_few_tokens_of_a_text_are_rounded_by_the_ranges_of_many(tiny_model):
 def test_known_passages_are_as_many_in_every_language():
     passages = known_passages()
     assert len(passages) == len(set(passages)) == 11 * 8
+
+
+@needs_bytes
+def test_refused_if_settings_leave_only_older_instructions():
+    program = "from isoglot.encoders.devices import fast_int8; print(fast_int8('cpu'))"
+    limited = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], env=limited, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_refused_without_products_of_bytes(tiny_model, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal, get_args
 
 from isoglot.core.arguments import check_kind
@@ -57,7 +58,20 @@ def fast_int8(device: str) -> bool:
 
     there = device.startswith("cpu") and hasattr(torch.ops.onednn, "qlinear_pointwise")
     instructions = ("avx512_vnni", "avx_vnni", "amx_int8")
-    return there and any(torch.cpu.get_capabilities().get(name) for name in instructions)
+    return there and any(torch.cpu.get_capabilities().get(name) for name in instructions) and _exact_int8()
+
+
+@cache
+def _exact_int8() -> bool:
+    """Return whether oneDNN's int8 products are exact: restricted to older instructions, it adds in 16 bits."""
+    import torch
+
+    size, inputs, weight = 64, 255, 127
+    packed = torch.ops.onednn.qlinear_prepack(torch.full((size, size), weight, dtype=torch.int8), None)
+    given = torch.full((1, size), inputs, dtype=torch.uint8)
+    weights = (packed, torch.ones(size), torch.zeros(size, dtype=torch.int64), None)
+    found = torch.ops.onednn.qlinear_pointwise(given, 1.0, 0, *weights, 1.0, 0, torch.float32, "none", [], "")
+    return bool((found == size * inputs * weight).all())
 
 
 def resolve_precision(precision: str, device: str) -> Literal["bf16", "fp32", "int8"]:
@@ -69,7 +83,10 @@ def resolve_precision(precision: str, device: str) -> Literal["bf16", "fp32", "i
     if precision == "auto":
         return "bf16" if fast_bf16(device) else "fp32"
     if precision == "int8" and not fast_int8(device):
-        raise InputError(f"precision int8: {device} has no 8-bit dot products (VNNI); expected bf16, fp32 or auto")
+        raise InputError(
+            f"precision int8: {device} has no 8-bit dot products (VNNI), or ONEDNN_MAX_CPU_ISA excludes them; expected "
+            "bf16, fp32 or auto"
+        )
     for known in ("bf16", "fp32", "int8"):
         if precision == known:
             return known
