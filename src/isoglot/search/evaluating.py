@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.rank_scoring import TOP, score_ranks
 from isoglot.measuring.ranks import Floats, GoldRanks
 from isoglot.search.hit import Hit
-from isoglot.search.query_checks import LARGEST_K, check_feedback
+from isoglot.search.query_checks import LARGEST_K, check_feedback, clean_query
 from isoglot.search.searcher import Searcher
 
 DEPTH = 100
@@ -114,10 +115,8 @@ def _searched(
         of their own and in the whole index; and of each query's best hits in the whole index, the share in its own
         language, and their positions.
     """
-    expand = how.get("expand")
-    if expand is not None:
-        said = {text: expand(text) for text in benchmark.queries.texts}  # expand once, not for every language
-        how = {**how, "expand": said.__getitem__}
+    if how.get("expand") is not None:
+        how = {**how, "expand": cache(how["expand"])}  # expand once, not for every language
     vectors = _query_vectors(searcher, benchmark, how)
     places = _Places(benchmark)
     gold_lang = benchmark.candidates.lang[benchmark.gold]
@@ -231,5 +230,5 @@ def _query_vectors(searcher: Searcher, benchmark: Benchmark, how: Mapping[str, A
     if how.get("mode") == "lexical":
         return None
     expand = how.get("expand")
-    texts = [text if expand is None else expand(text) for text in benchmark.queries.texts]
+    texts = [text if expand is None else expand(clean_query(text)) for text in benchmark.queries.texts]
     return searcher.query_vectors(texts, query_lang=how.get("query_lang"))

@@ -145,7 +145,7 @@ def pivot_vectors(
     home = rows.folder / "pivots" if numbers is None and os.access(rows.folder, os.W_OK) else scratch
     preset = preset_of(teacher)
     lengths = (settings.query_length or preset.query_length, settings.passage_length or preset.passage_length)
-    folder = home / _key(teacher, rows, found, lengths)
+    folder = home / _key(teacher, rows, found, lengths, settings.precision)
     if not folder.is_dir():
         with atomic_folder(folder, replaces=False) as temporary:
             sides: tuple[tuple[Role, Iterable[list[str]], int], ...] = (
@@ -185,9 +185,9 @@ def _parts(texts: Iterator[str]) -> Iterator[list[str]]:
         yield part
 
 
-def _key(teacher: SentenceTransformer, rows: Prepared, found: Ints, lengths: tuple[int, int]) -> str:
+def _key(teacher: SentenceTransformer, rows: Prepared, found: Ints, lengths: tuple[int, int], precision: str) -> str:
     prompts = [prompt_of(teacher, "query"), prompt_of(teacher, "passage")]
-    facts = (weights_checksum(teacher), rows.checksum, lengths, prompts)
+    facts = (weights_checksum(teacher), rows.checksum, lengths, prompts, precision)
     kept = () if teacher.truncate_dim is None else (teacher.truncate_dim,)
     digest = hashlib.blake2b(repr((*facts, *kept)).encode(), digest_size=8)
     digest.update(np.ascontiguousarray(found, dtype=np.int64).data)

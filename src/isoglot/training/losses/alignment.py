@@ -71,12 +71,12 @@ def _over_sides(batch: PairBatch, loss: Callable[[_Side], Tensor]) -> Tensor | N
     pivots = batch.pivots
     if pivots is None:
         return None
-    total = batch.queries.new_zeros(())
+    parts = []
     for student, own, same, other in (
         (batch.queries, pivots.own_queries, pivots.queries, pivots.passages),
         (batch.passages[: len(batch.queries)], pivots.own_passages, pivots.passages, pivots.queries),
     ):
         known = own >= 0
         if bool(known.any()):
-            total = total + loss(_Side(student[known], own[known], same, other, pivots.identities))
-    return total / (2 * len(batch.queries))
+            parts.append(loss(_Side(student[known], own[known], same, other, pivots.identities)))
+    return torch.stack(parts).sum() / (2 * len(batch.queries)) if parts else None
