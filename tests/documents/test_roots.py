@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,18 @@ def test_names_that_are_no_text(tmp_path):
             file.write("Die Stadt liegt an der Isar.")
     assert sorted(named([tmp_path]).values()) == [r"M\xfcnchen.txt", r"M\xfcnchen.txt~2"]
     assert all(name.encode() for name in named([Path(tmp_path)]).values())
+
+
+def test_folders_are_resolved_once_not_each_file(tmp_path, monkeypatch):
+    """A sync looks at every file in every round: reading all folders above each one took most of its time."""
+    for number in range(60):
+        (tmp_path / f"docs/{number % 3}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"docs/{number % 3}/{number}.txt").write_text("x")
+    (tmp_path / "docs/0/again.txt").symlink_to(tmp_path / "docs/1/1.txt")
+    (tmp_path / "link").symlink_to(tmp_path / "docs")
+    asked = []
+    realpath = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda *args, **how: asked.append(args) or realpath(*args, **how))
+    names = named([tmp_path / "link"], [Root(str(tmp_path / "docs"), "")])
+    assert sorted(names.values()) == sorted(f"{number % 3}/{number}.txt" for number in range(60))
+    assert len(asked) < 20

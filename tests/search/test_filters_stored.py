@@ -200,6 +200,13 @@ def test_an_heir_is_found_by_its_own_fields(tmp_path):
     assert searcher.search("x", where="year = 1 OR only = true OR tags = 'x'") == []
 
 
+def test_a_field_that_only_an_heir_has_can_be_searched(tmp_path):
+    twins = [{"id": "a", "text": "same", "lang": "en"}, {"id": "b", "text": "same", "lang": "en", "only": 7}]
+    build_index(twins, tmp_path / "i", embed)
+    build_index([], tmp_path / "i", embed, update=True, delete=["a"])
+    assert [hit.id for hit in Searcher.open(tmp_path / "i", embed).search("x", where="only = 7")] == ["b"]
+
+
 def source(searcher):
     return searcher.document("b")[0].source
 

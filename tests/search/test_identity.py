@@ -204,3 +204,39 @@ def test_the_command_deletes_and_names_what_is_unknown(tmp_path, capsys):
     assert run([*index, "--delete-from", str(tmp_path / "ids")]) == 2
     assert run([*index, "--moved-from", str(tmp_path)]) == 2
     assert "--moved-from: gives the former place of one input" in capsys.readouterr().err
+
+
+def test_heirs_of_many_documents(tmp_path, model):
+    """They take over in a few commits: with one for each, a folder of copies took hours to delete."""
+    long = " ".join(f"Satz {n} über das Meer." for n in range(40))
+    files = {"a": 30, "b": 30, "c": 4}
+    for name, count in files.items():
+        texts = [*(f"Notiz {n}" for n in range(count - 1)), long]
+        write(
+            tmp_path / f"{name}.jsonl",
+            [{"id": f"{name}{n}", "text": text, "lang": "de", "of": f"{name}'s"} for n, text in enumerate(texts)],
+        )
+    paths = [tmp_path / f"{name}.jsonl" for name in files]
+    build_index(paths, tmp_path / "i", model, name="m", length=32)
+    before = LanceIndex(tmp_path / "i")._table
+    version, was = before.version, {row["document"]: row for row in before.to_arrow().to_pylist()}
+    assert len(before.to_arrow()) > len(was) == 30
+    build_index([], tmp_path / "i", model, update=True, delete=[f"a{n}" for n in range(30)])
+    table = LanceIndex(tmp_path / "i")._table
+    assert table.version - version < 10
+    rows = table.to_arrow().to_pylist()
+    assert len(rows) == len(before.to_arrow())
+    assert {row["document"] for row in rows} == {f"b{n}" for n in range(30)}
+    for row in rows:
+        old = was[f"a{row['document'][1:]}"]
+        assert (row["search_title"], row["lang"], row["meta_text_of"]) == (old["search_title"], "de", "b's")
+        assert json.loads(row["about"])["metadata"] == {"of": "b's"}
+        assert row["source"].startswith("b.jsonl:")
+    numbered = [row["id"] for row in rows if row["document"] == "b29"]
+    assert numbered == [f"b29#{n}" for n in range(1, len(numbered) + 1)]
+    # The last file's documents now wait for the second's to go.
+    built = build_index([], tmp_path / "i", model, update=True, delete=[f"b{n}" for n in range(30)])
+    assert (built.deleted, built.version.documents, built.version.folded) == (30, 4, 0)
+    assert {row["document"] for row in LanceIndex(tmp_path / "i")._table.to_arrow().to_pylist()} == {
+        f"c{n}" for n in range(4)
+    }

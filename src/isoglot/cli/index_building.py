@@ -62,7 +62,7 @@ def build(asked: IndexRequest) -> None:
 def _encoder(asked: IndexRequest) -> tuple[str, ModelOptions]:
     """Return the model to open and its options; checks the inputs of a new index before anything is replaced."""
     from isoglot.core.output_folders import refuse_own_input
-    from isoglot.documents.finding import find_sources
+    from isoglot.documents.finding import refuse_nothing
     from isoglot.encoders.debias import load_debias
     from isoglot.encoders.endpoint import refuse_unknown
     from isoglot.search.index.manifest import read_manifest
@@ -75,7 +75,7 @@ def _encoder(asked: IndexRequest) -> tuple[str, ModelOptions]:
             refuse_unknown(there.model)
         return asked.model or there.model, replace(asked.options.filled(there.options), length=there.length)
     if asked.inputs:
-        find_sources(list(asked.inputs), may_be_empty=kept.on and kept.share >= 1)  # fails if there are none
+        refuse_nothing(asked.inputs, may_be_empty=kept.on and kept.share >= 1)
     if asked.debias is not None:
         load_debias(asked.debias)
     refuse_what_is_there(asked.output_dir, overwrite=asked.overwrite, resume=asked.resume)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from isoglot.core.errors import InputError
@@ -12,7 +13,9 @@ from isoglot.core.files import shown
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Source
 from isoglot.documents.kinds import kind_of, kinds
-from isoglot.documents.roots import Root, extend_roots, name_of
+from isoglot.documents.roots import Root, extend_roots, name_below
+
+_NOTHING = "nothing to index; name files or folders"
 
 
 def find_sources(
@@ -40,29 +43,21 @@ def find_sources(
     """
     problems = Problems() if problems is None else problems
     paths = [Path(given) for given in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    unlisted = [] if unlisted is None else unlisted
     found: dict[Path, Path] = {}
+    resolved = cache(Path.resolve)
     for given in paths:
-        if not given.exists():
-            raise InputError(f"{shown(given)}: no such file or folder")
-        if given.is_dir():
-            own = list(_folder(given, paths, problems, [] if unlisted is None else unlisted))
-            if not own and not may_be_empty:
-                raise InputError(f"{shown(given)}: no file to index in this folder; the kinds are {', '.join(kinds())}")
-        elif kind_of(given) is None:
-            raise InputError(
-                f"{shown(given)}: not a kind of file that can be indexed; the kinds are {', '.join(kinds())}"
-            )
-        else:
-            own = [given]
-        for path in own:
-            found.setdefault(path.resolve(), path)
+        for path in _files(given, paths, problems, unlisted, may_be_empty=may_be_empty):
+            # Resolving reads every folder on the way, so once for each folder, not for each of its files.
+            whole = path.resolve() if path == given or path.is_symlink() else resolved(path.parent) / path.name
+            found.setdefault(whole, path)
     if not found and not may_be_empty:
-        raise InputError("nothing to index; name files or folders")
+        raise InputError(_NOTHING)
     roots = extend_roots(paths, ()) if roots is None else roots
     sources, start = [], 0
     names: set[str] = set()
-    for path in found.values():
-        name = whole = name_of(path, roots)
+    for place, path in found.items():
+        name = whole = name_below(place, roots)
         number = 1
         while name in names:  # two names that differ only in undecodable bytes
             number += 1
@@ -76,6 +71,35 @@ def find_sources(
         sources.append(Source(path, name, start, size))
         start += size
     return sources
+
+
+def refuse_nothing(inputs: Sequence[Path], *, may_be_empty: bool = False) -> None:
+    """Raise the errors of `find_sources`, without looking at more files than it takes to know that there is one."""
+    for given in inputs:
+        next(_files(given, inputs, Problems(), [], may_be_empty=may_be_empty), None)
+    if not inputs and not may_be_empty:
+        raise InputError(_NOTHING)
+
+
+def _files(
+    given: Path, inputs: Sequence[Path], problems: Problems, unlisted: list[Path], *, may_be_empty: bool
+) -> Iterator[Path]:
+    """Yield the files of one input."""
+    if not given.exists():
+        raise InputError(f"{shown(given)}: no such file or folder")
+    if not given.is_dir():
+        if kind_of(given) is None:
+            raise InputError(
+                f"{shown(given)}: not a kind of file that can be indexed; the kinds are {', '.join(kinds())}"
+            )
+        yield given
+        return
+    empty = not may_be_empty
+    for path in _folder(given, inputs, problems, unlisted):
+        empty = False
+        yield path
+    if empty:
+        raise InputError(f"{shown(given)}: no file to index in this folder; the kinds are {', '.join(kinds())}")
 
 
 def _leads_out(path: Path, inputs: Sequence[Path]) -> bool:

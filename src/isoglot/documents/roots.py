@@ -38,7 +38,7 @@ def extend_roots(inputs: Sequence[Path], known: Sequence[Root], held: Collection
     fresh = [path for path in given if not any(path != other and path.is_relative_to(other) for other in given)]
     # If two inputs have the same name, both get parent folders, so that their order does not matter.
     alone = not roots and len(fresh) == 1 and fresh[0].is_dir()
-    wanted = [path for path in fresh if _deepest(path, roots) is None]
+    wanted = [path for path in fresh if _deepest(Path(shown(path)), roots) is None]
     for path in wanted:
         others = [other for other in wanted if other != path]
         name = "" if alone else _free_name(path, others, roots, held)
@@ -52,8 +52,13 @@ def name_of(path: Path, roots: Sequence[Root]) -> str:
     >>> name_of(Path("/docs/fr/a.md"), [Root("/docs", ""), Root("/docs/fr", "fr")])
     'fr/a.md'
     """
-    place = Path(shown(path.resolve()))
-    root = _deepest(path.resolve(), roots)
+    return name_below(path.resolve(), roots)
+
+
+def name_below(path: Path, roots: Sequence[Root]) -> str:
+    """Return what `name_of` does, for a path that is resolved already."""
+    place = Path(shown(path))
+    root = _deepest(place, roots)
     if root is None:
         return place.name
     below = place.relative_to(root.path).as_posix()
@@ -104,8 +109,8 @@ def to_roots(record: Iterable[Sequence[str]]) -> tuple[Root, ...]:
 
 
 def _deepest(path: Path, roots: Sequence[Root]) -> Root | None:
-    place = Path(shown(path))
-    holding = [root for root in roots if place.is_relative_to(root.path)]
+    """Return the deepest root that contains a path, which is resolved and can be encoded (see `shown`)."""
+    holding = [root for root in roots if path.is_relative_to(root.path)]
     return max(holding, key=lambda root: len(root.path), default=None)
 
 

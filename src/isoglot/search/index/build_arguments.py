@@ -11,7 +11,7 @@ from typing import Any
 from isoglot.core.arguments import check_kind, check_number
 from isoglot.core.errors import InputError
 from isoglot.core.output_folders import refuse_own_input
-from isoglot.documents.finding import find_sources
+from isoglot.documents.finding import refuse_nothing
 from isoglot.documents.inputs import GivenDocuments, documents_given
 from isoglot.encoders.devices import Precision
 from isoglot.encoders.options import ModelOptions
@@ -118,7 +118,7 @@ def checked_arguments(
     if overwrite:
         refuse_own_input(folder, given.files)
     if given.records is None and (given.files or not changes.update):
-        find_sources(given.files, may_be_empty=changes.sync and changes.most_deleted >= 1)
+        refuse_nothing(given.files, may_be_empty=changes.sync and changes.most_deleted >= 1)
     return given, changes
 
 

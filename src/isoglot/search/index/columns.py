@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from isoglot.search.filters.sql import PREFIX, column, field_of, literal
+from isoglot.search.filters.sql import PREFIX, column, field_of
 from isoglot.search.filters.values import Kind, metadata_values, numbers_beside
 from isoglot.search.index.protocol import Tally
 from isoglot.search.passage import Passage
@@ -46,12 +46,6 @@ def field_arrays(passages: Sequence[Passage]) -> dict[str, pa.Array[Any]]:
     found = field_columns(passages)
     types = {name: known[1] for name in found if (known := field_of(name)) is not None}
     return {name: pa.array(found[name], _TYPES[types[name]]) for name in sorted(found)}
-
-
-def column_values(passage: Passage, schema: pa.Schema) -> dict[str, str]:
-    """Return a passage's values for a table's metadata columns, as SQL."""
-    values = _values(passage)
-    return {name: _sql(values.get(name)) for name in schema.names if field_of(name) is not None}
 
 
 def room_for(names: Sequence[str], schema: pa.Schema) -> tuple[pa.Schema, set[str]]:
@@ -110,9 +104,3 @@ def _values(passage: Passage) -> dict[str, Any]:
         for field, kinds in metadata_values(passage.metadata).items()
         for kind, value in kinds.items()
     }
-
-
-def _sql(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    return f"[{', '.join(map(literal, value))}]" if isinstance(value, list) else literal(value)

@@ -11,8 +11,9 @@ from isoglot.core.large_dict import LargeDict
 from isoglot.core.large_list import LargeList
 from isoglot.core.problems import Problems
 from isoglot.documents.document import Document
+from isoglot.search.index.folded import Folded
 from isoglot.search.index.shards import Fresh
-from isoglot.search.index.store import Folded, Store, content, digest_of, dump, from_file, same_document
+from isoglot.search.index.store import Store, content, digest_of, dump, from_file, same_document
 
 
 class Intake:

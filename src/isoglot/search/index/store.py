@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -21,29 +20,20 @@ from isoglot.core.large_dict import LargeDict
 from isoglot.core.large_list import LargeList
 from isoglot.documents.document import Document
 from isoglot.encoders.embedder import Vectors
-from isoglot.search.index.columns import column_values, room_for
+from isoglot.search.index.columns import room_for
+from isoglot.search.index.folded import Folded, Heirs
 from isoglot.search.index.lance_tables import FOLDED, PASSAGES, connect, is_table, reason
 from isoglot.search.index.manifest import FILE
 from isoglot.search.index.passages_table import FOLDED_SCHEMA, quoted, schema
 from isoglot.search.index.rows import rows_of
 from isoglot.search.index.stored_vectors import to_column, to_matrix
-from isoglot.search.passage import Passage, passage_id
+from isoglot.search.passage import Passage
 
 LOCK = ".lock"
 _CONTENT = 24  # characters of a document's hash that cover its text, title and language
 _FILE_END = 32  # end of the characters that cover its file's name; the rest covers its metadata
 _BATCH = 8192  # rows in memory
-
-
-@dataclass(frozen=True)
-class Folded:
-    """A document with the same text, title and language as another."""
-
-    document: str
-    same_as: str
-    source: str
-    metadata: str
-    hash: str
+_NAMED = 500  # documents in a condition
 
 
 class Store:
@@ -152,16 +142,20 @@ class Store:
                 gone[document] = ""
         if not gone:
             return 0
-        heirs, bare = self._heirs(gone), LargeList[str](self.folder)
+        waiting, heirs, stored = self._waiting(gone), dict[str, list[Folded]](), LargeList[str](self.folder)
         for document in gone:
-            digest = self.hash_of.pop(document)
-            if self.first_with.get(content(digest)) == document:
-                if document in heirs:
-                    self._promote(document, heirs[document])
-                else:
-                    del self.first_with[content(digest)]
-                    bare.append(document)
-        self._delete(self.passages, bare)
+            said = content(self.hash_of.pop(document))
+            if self.first_with.get(said) != document:
+                continue
+            stored.append(document)
+            if document in waiting:
+                heirs[document] = waiting[document]
+                self.first_with[said] = waiting[document][0].document
+            else:
+                del self.first_with[said]
+        if heirs:
+            self._promote(heirs)
+        self._delete(self.passages, stored)
         self._delete(self.folded, gone)
         return len(gone)
 
@@ -172,7 +166,7 @@ class Store:
             languages.update(batch["lang"].to_pylist())
         return dict(sorted(languages.items())), len(self.first_with), int(self.folded.count_rows())
 
-    def _heirs(self, gone: Container[str]) -> dict[str, list[Folded]]:
+    def _waiting(self, gone: Container[str]) -> dict[str, list[Folded]]:
         """Return the remaining duplicates of documents in `gone`, by the document they are folded into, in order."""
         found: dict[str, list[Folded]] = {}
         for batch in _scan(self.folded, FOLDED_SCHEMA.names):
@@ -181,45 +175,22 @@ class Store:
                     found.setdefault(record["same_as"], []).append(Folded(**record))
         return found
 
-    def _promote(self, document: str, heirs: list[Folded]) -> None:
-        """Give a document's passages to the first of its duplicates."""
-        first = heirs[0]
-        name = quoted(first.document)
-        with writing(self.folder):
-            # All passages of a document have the same title and language, and so the same `about`.
-            rows = (
-                self.passages.search()
-                .where(f"document = {quoted(document)}")
-                .select(["id", "about"])
-                .limit(1)
-                .to_list()
-            )
-            shown = json.loads(rows[0]["about"])
-            shown |= {"document": first.document, "source": first.source, "metadata": json.loads(first.metadata)}
-            heir = Passage(first.document, first.document, "", "", source=first.source, metadata=shown["metadata"])
-            # The id of a document's only passage has no number, unless the heir's own id ends in one.
-            alone = rows[0]["id"] == document
-            numbered = f"concat({name}, substr(id, {len(document) + 1}))"
-            self.passages.update(
-                where=f"document = {quoted(document)}",
-                values_sql={
-                    "id": quoted(passage_id(first.document, 1, 1)) if alone else numbered,
-                    "document": name,
-                    "hash": quoted(first.hash),
-                    "about": quoted(json_line(shown)),
-                    "source": quoted(first.source),
-                    **column_values(heir, self.passages.schema),
-                },
-            )
-            if len(heirs) > 1:
-                self.folded.update(where=f"same_as = {quoted(document)}", values={"same_as": first.document})
-        self._delete(self.folded, [first.document])
-        self.first_with[content(first.hash)] = first.document
+    def _promote(self, heirs: Mapping[str, Sequence[Folded]]) -> None:
+        """Store the passages of documents again, as those of the first of each one's duplicates."""
+        first = {document: duplicates[0] for document, duplicates in heirs.items()}
+        for some in _batched(first, _NAMED):
+            taking = Heirs({document: first[document] for document in some})
+            with writing(self.folder):
+                rows = self.passages.search().where(_among(some)).to_batches(_BATCH)
+            self.add([taking.schema()], taking.rows(rows))
+        self._delete(self.folded, (duplicate.document for some in heirs.values() for duplicate in some))
+        others = (replace(one, same_as=some[0].document) for some in heirs.values() for one in some[1:])
+        self.fold(others)
 
     def _delete(self, table: Any, documents: Iterable[str]) -> None:
         with writing(self.folder):
-            for some in _batched(documents, 500):
-                table.delete(f"document IN ({', '.join(map(quoted, some))})")
+            for some in _batched(documents, _NAMED):
+                table.delete(_among(some))
 
 
 def digest_of(document: Document) -> str:
@@ -321,6 +292,11 @@ def _batched(values: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
     rest = iter(values)
     while some := tuple(islice(rest, size)):
         yield some
+
+
+def _among(documents: Iterable[str]) -> str:
+    """Return the SQL condition that a row is of one of these documents."""
+    return f"document IN ({', '.join(map(quoted, documents))})"
 
 
 def _scan(table: Any, columns: list[str]) -> Iterator[Any]:
