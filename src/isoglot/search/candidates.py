@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from statistics import median_low
 
 import numpy as np
 
@@ -226,17 +227,24 @@ def levelled(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return candidates sorted by their scores less their languages' levels, estimated from these scores alone.
 
     A re-ranker may prefer some languages, as a first search does, and nothing is known of how it scores other passages.
+    Levels are comparable if their passages are: so a language's level is that of its nearest passages by vector, at
+    most as many as the language in the middle has. Those that words alone found, mostly in the query's language, would
+    lower its level.
 
     Args:
         candidates: of several languages, any order.
     """
     if not candidates:
         return []
-    langs = sorted({one.passage.lang for one in candidates})
-    own = [np.array([[one.score for one in candidates if one.passage.lang == code]]) for code in langs]
-    by_code = dict(zip(langs, levels_of(own)[0].tolist(), strict=True))
+    near = [one for one in candidates if "dense" in one.parts] or candidates
+    each: dict[str, list[Candidate]] = {code: [] for code in sorted({one.passage.lang for one in candidates})}
+    for one in sorted(near, key=lambda one: -one.parts.get("dense", 0.0)):
+        each[one.passage.lang].append(one)
+    most = max(NEAREST, median_low(len(own) for own in each.values()))
+    scores = [np.array([[one.score for one in own[:most]]]) for own in each.values()]
+    levels = dict(zip(each, levels_of(scores)[0].tolist(), strict=True))
     for one in candidates:
-        one.parts["balanced"] = one.score = one.score - by_code[one.passage.lang]
+        one.parts["balanced"] = one.score = one.score - levels[one.passage.lang]
     return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
