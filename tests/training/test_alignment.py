@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -244,6 +245,18 @@ def test_another_teacher(home, rows, tmp_path):
     settings = TrainSettings(**FAST, loss=("align=1",), align_teacher=str(tmp_path / "wide"))
     with pytest.raises(InputError, match="64 dimensions, those of the model 32"):
         train(str(home / "model"), rows, tmp_path / "out", settings)
+
+
+def test_a_resumed_run_has_the_same_teacher(home, rows, tmp_path):
+    shutil.copytree(home / "model", tmp_path / "teacher")
+    settings = TrainSettings(**FAST, loss=("align=1",), align_teacher=str(tmp_path / "teacher"))
+    train(str(home / "model"), rows, tmp_path / "out", settings)
+    other = load(str(tmp_path / "teacher"), device="cpu")
+    with torch.no_grad():
+        next(other.parameters()).add_(1.0)
+    other.save_pretrained(str(tmp_path / "teacher"))
+    with pytest.raises(InputError, match=r"align_teacher_weights .checksum"):
+        train(str(home / "model"), rows, tmp_path / "out", settings, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ def run_facts(
         facts["weights"] = weights_checksum(model)
     elif checksum := model_checksum(model):
         facts["weights"] = checksum["model"]
+    if settings.align_teacher is not None and (checksum := model_checksum(settings.align_teacher)):
+        facts["align_teacher_weights"] = checksum["model"]
     if loss is not None:
         facts["loss_function"] = _name_of(loss.function)
     if select_on is not None:
@@ -51,12 +53,13 @@ def fixed_facts(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def require_same_facts(path: Path, saved: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Reject resuming a run with other facts; earlier releases did not record the weights of a model given by name.
+    """Reject resuming a run with other facts; earlier releases did not record the weights of models given by name.
 
     Raises:
         InputError: listing every fact that differs, with both values.
     """
-    require_same(path, {"weights": facts.get("weights"), **saved}, facts)
+    known = {name: facts.get(name) for name in ("weights", "align_teacher_weights")}
+    require_same(path, {**known, **saved}, facts)
 
 
 def model_name(model: str | SentenceTransformer) -> str:
