@@ -173,3 +173,28 @@ def test_a_worker_is_killed_and_its_segment_is_made_again(tmp_path, capfd):
     assert "ray: a worker died" in capfd.readouterr().err
     assert recall(table, vectors, np.ones(ROWS, bool), 200) >= 0.99
     assert recall(table, vectors, np.ones(ROWS, bool), 8) >= 0.9
+
+
+def test_which_of_several_equal_passages_is_found_does_not_matter_to_the_recall(tmp_path):
+    vectors = groups(60)[np.random.default_rng(1).integers(0, 60, ROWS)]
+    table = table_of(tmp_path, vectors, pa.float32())
+    approximate.build(tmp_path, table, Here(), tmp_path / "kept", "k")
+    found = approximate.tune(table, ROWS)
+    assert (found["recall"], found["probes"]) == (1.0, 8), "a hundred passages are as near as each of the ten nearest"
+    apart = table_of(tmp_path / "apart", groups(ROWS), pa.float32())
+    approximate.build(tmp_path / "apart", apart, Here(), tmp_path / "kept", "k")
+    assert 0.5 < approximate._recall(apart, groups(ROWS)[:50], approximate._exact(apart, groups(ROWS)[:50]), 1)[0] < 1
+
+
+@pytest.mark.parametrize("different", [1, 100])
+def test_fewer_different_vectors_than_partitions(tmp_path, different):
+    """Lance's hierarchical k-means, from 257 partitions on, refuses to form more clusters than there are vectors."""
+    rows = 70_000
+    vectors = groups(100)[np.arange(rows) % different]
+    table = table_of(tmp_path, vectors, pa.float32())
+    assert approximate.partitions(rows) > 256
+    approximate.build(tmp_path, table, Here(), tmp_path / "kept", "k")
+    search = table.search(vectors[7], vector_column_name="vector").distance_type("cosine").limit(10)
+    found = search.nprobes(8).refine_factor(4).select(["_distance"]).to_arrow()["_distance"].to_numpy()
+    assert len(found) == 10
+    assert (found < 1e-5).all()

@@ -109,7 +109,7 @@ def train(uri: str, partitions: int, rows: int, kept: Path, key: str) -> Plan:
 
     Args:
         uri: of the table.
-        partitions: number of centroids.
+        partitions: number of centroids; fewer are made if too few vectors differ.
         rows: number of rows in the table.
         kept: folder for the result: training is random, and a resumed build needs the same plan.
         key: identifies the table's content; a plan trained under another key is not used.
@@ -126,17 +126,28 @@ def train(uri: str, partitions: int, rows: int, kept: Path, key: str) -> Plan:
     from lance.lance import indices
 
     dataset = lance.dataset(uri)
-    sampled = max(1, min(_SAMPLED, rows // partitions))
-    model = IndicesBuilder(dataset, "vector").train_ivf(
-        partitions, distance_type="cosine", sample_rate=sampled, max_iters=_ROUNDS
-    )
+    centroids = _centroids(IndicesBuilder(dataset, "vector"), partitions, rows)
     rotation = indices.build_rq_model(dataset.schema.field("vector").type.list_size, num_bits=BITS)
-    table = pa.table({"centroids": model.centroids}).replace_schema_metadata({"rotation": rotation})
+    table = pa.table({"centroids": centroids}).replace_schema_metadata({"rotation": rotation})
     with atomic_write(path) as temporary:
         with pa.ipc.new_file(str(temporary), table.schema) as out:
             out.write_table(table)
         put_on_disk([temporary])
-    return Plan(model.centroids, rotation, rows // partitions)
+    return Plan(centroids, rotation, rows // partitions)
+
+
+def _centroids(builder: Any, partitions: int, rows: int) -> Any:
+    """Return centroids of about as many partitions; of fewer if many vectors are the same, which Lance refuses."""
+    while True:
+        sampled = max(1, min(_SAMPLED, rows // partitions))
+        try:
+            return builder.train_ivf(
+                partitions, distance_type="cosine", sample_rate=sampled, max_iters=_ROUNDS
+            ).centroids
+        except RuntimeError as error:
+            if partitions == 1 or "non-empty clusters" not in str(error):
+                raise
+        partitions //= 2
 
 
 def lance_package() -> Any:
