@@ -118,7 +118,7 @@ def _recall(table: Any, vectors: Vectors, exact: Vectors, probes: int) -> tuple[
 
 
 def _exact(table: Any, vectors: Vectors) -> Vectors:
-    """Return the cosines (n, 10) that `_search` should find, by exact search in one pass; -inf where there are fewer."""
+    """Return the cosines (n, 10) that `_search` should find, by exact search; -inf where there are fewer."""
     asked = units(vectors)
     best = np.full((len(vectors), _K + 1), -np.inf, np.float32)
     for batch in table.search().select(["vector"]).to_batches(8192):
