@@ -1,6 +1,7 @@
 """An index scored on a benchmark: by hand, beside scoring its vectors, and from the command line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,19 @@ def test_what_is_not_listed_counts_as_one_rank_further(searcher):
     assert one(result, POOL, "recall@10", "g", "en", "all") == pytest.approx(1 / 2)
     assert any("lists 2 passages at most; 50.0% of the relevant" in note for note in result.notes)
     assert result.depth == 2
+
+
+def test_what_no_search_finds_is_not_further_down_than_the_last_of_the_pool(searcher):
+    """By words q1 finds d1 alone, in a pool of five; a query that finds neither of its answers has both at the end."""
+    result = score_index(searcher, BENCHMARK, mode="lexical")
+    assert one(result, POOL, "rank_distance", "g", "de", "all") == 5 - 1
+    assert one(result, POOL, "rank_distance_normalised", "g", "de", "all") == 1
+    assert one(result, POOL, "max@r_normalised", "g", "de", "all") == 0
+    assert any("rank distance and Max@R as at rank 5, the last" in note for note in result.notes)
+    queries = replace(BENCHMARK.queries, texts=["nirgends", "nowhere"])
+    nothing = score_index(searcher, replace(BENCHMARK, queries=queries), mode="lexical")
+    assert one(nothing, POOL, "rank_distance", "g", "de", "all") == 1
+    assert one(nothing, POOL, "rank_distance_normalised", "g", "de", "all") == 0
 
 
 def test_a_query_is_expanded_once(searcher):

@@ -136,11 +136,22 @@ def test_hybrid_is_made_of_meaning_and_of_the_share_of_words(searcher):
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
-def test_a_hybrid_ranking_is_the_same_however_much_of_it_is_asked_for(searcher):
-    few, many, more = (searcher.search("text 7", mode="hybrid", k=k) for k in (5, 50, 96))
-    for deeper in (many, more):
-        assert [hit.id for hit in few] == [hit.id for hit in deeper[:5]]
-        assert [hit.score for hit in few] == pytest.approx([hit.score for hit in deeper[:5]], abs=1e-4)
+@pytest.mark.parametrize("fair", ["none", "balanced"])
+def test_a_hybrid_ranking_is_the_same_however_much_of_it_is_asked_for(searcher, fair):
+    few, many, more = (searcher.search("text 7", mode="hybrid", fair=fair, quota=0, k=k) for k in (5, 50, 96))
+    assert [(hit.id, hit.score) for hit in few] == [(hit.id, hit.score) for hit in many[:5]]
+    assert [(hit.id, hit.score) for hit in many] == [(hit.id, hit.score) for hit in more[:50]]
+
+
+def test_equal_hybrid_scores_keep_their_order_however_much_is_asked_for():
+    # All have the query's words alike, so that the nearest come first, and those further down have equal scores.
+    passages = [Passage(f"p{n}", f"p{n}", "boats in a harbour", "en") for n in range(80)]
+    angles = np.random.default_rng(0).permutation(np.linspace(0.1, 1.2, 80))
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    query = np.array([[1, 0]], np.float32)
+    found = Searcher(MemoryIndex(passages, vectors), lambda texts, role: query)
+    few, all_of_them = (found.search("boats", mode="hybrid", k=k) for k in (60, 80))
+    assert [(hit.id, hit.score) for hit in few] == [(hit.id, hit.score) for hit in all_of_them[:60]]
 
 
 def test_a_word_that_many_passages_have_leaves_the_nearest_where_they_are():

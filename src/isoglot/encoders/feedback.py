@@ -36,7 +36,6 @@ def drawn_to(
         weight: of the passages' mean, relative to the query's 1.
 
     Returns:
-        float32 (n, d), unit vectors; without passages, the queries themselves.
         float32 (n, d), unit vectors; a query that found nothing stays as it is.
     """
     if not found.shape[1]:

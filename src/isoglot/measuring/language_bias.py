@@ -22,10 +22,13 @@ _ENTRIES, _NUMBERS = 2**18, 2**22  # size limits of the arrays that compare grou
 def rank_distance(offsets: Array, ranks: Array) -> Floats:
     """Rank distance: worst minus best rank of R_q (arXiv 2408.10536). At least n - 1; read it together with mAP.
 
+    So is it where several were not found, and are all given the rank after the last one searched.
+
     >>> rank_distance(np.array([0, 3]), np.array([4, 1, 9]))
     array([8.])
     """
-    return max_at_r(offsets, ranks) + max_at_r(offsets, -1.0 * ranks)
+    found: Floats = np.maximum(_highest(offsets, ranks) + _highest(offsets, -1.0 * ranks), np.diff(offsets) - 1)
+    return found
 
 
 def normalised_rank_distance(offsets: Array, ranks: Array, pool: int) -> Floats:
@@ -35,10 +38,15 @@ def normalised_rank_distance(offsets: Array, ranks: Array, pool: int) -> Floats:
 
 
 def max_at_r(offsets: Array, ranks: Array) -> Floats:
-    """Max@R: the worst rank of R_q (arXiv 2604.05684). At least n."""
-    worst = np.full(len(offsets) - 1, np.nan)
-    np.fmax.at(worst, query_of(offsets), ranks)
-    return _several(offsets, worst)
+    """Max@R: the worst rank of R_q (arXiv 2604.05684). At least n, as in `rank_distance`."""
+    found: Floats = np.maximum(_highest(offsets, ranks), np.diff(offsets))
+    return found
+
+
+def _highest(offsets: Array, ranks: Array) -> Floats:
+    highest = np.full(len(offsets) - 1, np.nan)
+    np.fmax.at(highest, query_of(offsets), ranks)
+    return _several(offsets, highest)
 
 
 def normalised_max_at_r(offsets: Array, ranks: Array, pool: int) -> Floats:

@@ -135,17 +135,20 @@ def fuse(
     looked = [*strong, *beside]
     found = np.array([one.parts["lexical"] for one in strong] + [strong[-1].parts["lexical"]] * len(beside))
     shares = np.array([len(words & terms(one)) for one in looked]) / max(1, len(words))
-    together = {one.key: one for one in _distinct([*near, *matched])}
+    # The 50 best of both lists come first, so that equal scores, too, do not depend on how long the lists are.
+    together = {one.key: one for one in _distinct([*near[:AMONG], *strong, *near, *matched])}
     scores = dict.fromkeys(together, 0.0)
     for one, own in zip(near, on_one_scale(np.array([one.score for one in near])).tolist(), strict=True):
         scores[one.key] = own
     for one, more in zip(looked, of_words(found, shares).tolist(), strict=True):
         if more:
             scores[one.key] = max(scores[one.key], 0.0) + more
+    counted = {one.key for one in looked}
     for one in matched:
-        together[one.key].parts.update(one.parts)
-        if one.key not in listed:
+        if one.key not in counted:
             scores[one.key] += BELOW * one.parts["lexical"] / max(float(found[0]), 1e-6)
+    for one in [*near, *matched]:
+        together[one.key].parts.update(one.parts)
     for key, one in together.items():
         one.parts["hybrid"] = one.score = scores[key]
     return sorted(together.values(), key=lambda one: -one.score)

@@ -45,8 +45,8 @@ def score_index(
     equal scores do elsewhere.
 
     A relevant passage that is not among the `depth` best counts as never found, so mAP and MRR are lower bounds; in
-    rank distance and Max@R it counts as found at rank `depth` + 1, which makes them lower bounds too. A note gives the
-    share of such passages.
+    rank distance and Max@R it counts as found at rank `depth` + 1, which makes them lower bounds too, or at the last
+    rank of a pool that is no larger than `depth`. A note gives the share of such passages.
 
     Args:
         searcher: of an index whose documents have the ids of the benchmark's passages (see `passage_documents`).
@@ -86,9 +86,11 @@ def score_index(
         raise InputError(f"index: no passages in {', '.join(lacking)}, in which {benchmark.name} has some; {_REMEDY}")
     within, pooled, share, top = _searched(searcher, benchmark, depth, how)
     lost = float(np.isinf(pooled).mean()) if len(pooled) else 0.0
+    unfound = min(depth + 1, len(benchmark.candidates))
     note = (
         f"a search lists {depth} passages at most; {lost:.1%} of the relevant ones are not among the pool's. mAP and "
-        f"MRR count those as never found, rank distance and Max@R as at rank {depth + 1}: lower bounds all"
+        f"MRR count those as never found, rank distance and Max@R as at rank {unfound}"
+        + (": lower bounds all" if unfound > depth else ", the last")
     )
     result = score_ranks(
         benchmark,
@@ -98,7 +100,7 @@ def score_index(
         depth=depth,
         notes=(note,),
         relevant_from=relevant_from,
-        unfound=depth + 1,
+        unfound=unfound,
     )
     full = all(len(listed) == len(top[0]) for listed in top) and len(top[0]) == min(TOP, len(benchmark.candidates))
     result = replace(result, top=np.array(top, np.int32) if full else None)
