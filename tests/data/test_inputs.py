@@ -184,6 +184,12 @@ def test_numbers_of_a_frame_are_names_of_groups():
     assert set(prepare(records, show_progress=False).column("group")) == {"0", "1"}
 
 
+def test_numbered_groups_may_be_the_index_of_a_frame():
+    """Arrow leaves out an index of consecutive numbers."""
+    frame = pd.DataFrame([{**row, "group": number} for number, row in enumerate(parallel_rows(2))]).set_index("group")
+    assert prepare(frame, show_progress=False).column("group") == [str(number) for number in frame.index]
+
+
 def test_records_of_a_frame_are_what_the_frame_is():
     """What is missing is NaN in a record, and numbers are NumPy's."""
     frame = pd.DataFrame([{**row, "title": "Alps"} if number else row for number, row in enumerate(parallel_rows(2))])

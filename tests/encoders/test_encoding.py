@@ -1,7 +1,9 @@
+import pickle
+
 import numpy as np
 import pytest
 
-from isoglot.encoders.encoding import encode
+from isoglot.encoders.encoding import ModelEmbedder, encode
 from isoglot.encoders.in_context import encode_in_context
 from isoglot.encoders.light import open_light
 from isoglot.encoders.loading import load
@@ -49,3 +51,14 @@ def test_weights_in_float16_are_not_mixed_with_bfloat16(tmp_path):
     texts = ["sky", "the blue grass is green"]
     expected = encode(load(folder, device="cpu"), texts, "query", precision="fp32").vectors
     np.testing.assert_allclose(encode(half, texts, "query", precision="bf16").vectors, expected, atol=0.01)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_embedder_in_use_can_be_sent_to_another_process(model, precision):
+    """An executor's workers get the model that has just computed the index's probe vectors."""
+    embedder = ModelEmbedder(model, precision=precision)
+    before = embedder(["Der Mond"], "query")
+    embedder.encoded_tokens(["Der Mond"], "passage")
+    again = pickle.loads(pickle.dumps(embedder))
+    assert np.array_equal(again(["Der Mond"], "query"), before)
+    assert np.array_equal(embedder(["Der Mond"], "query"), before)

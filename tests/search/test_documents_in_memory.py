@@ -1,5 +1,7 @@
 import io
 import json
+import warnings
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -92,6 +94,36 @@ def test_numpys_values_are_those_of_a_frame(tmp_path):
         "day": "2020-02-03 04:05:06",
     }  # fmt: skip
     assert searcher.fields()["year"] == {"number"}
+
+
+class Kind(Enum):
+    NOTE = "note"
+    PAGE = 2
+
+
+def test_sets_and_members_of_enums_can_be_filtered(tmp_path):
+    """A set as text would match no filter, and change its order, and so the document's hash, in every process."""
+    marked = {"tags": {"tide", "moon"}, "levels": frozenset({2, 1}), "kind": Kind.NOTE, "other": [Kind.PAGE]}
+    build_index([{**NOTES[0], **marked}], tmp_path, embed)
+    hit = Searcher.open(tmp_path, embed).search("Flut", where="tags = 'moon' AND levels = 2 AND kind = 'note'")[0]
+    assert dict(hit.metadata) == {
+        "year": 2020, "tags": ["moon", "tide"], "levels": [1, 2], "kind": "note", "other": [2],
+    }  # fmt: skip
+
+
+def test_ids_in_the_index_of_a_frame_are_ids(tmp_path):
+    """Arrow leaves out an index of consecutive numbers, named or not."""
+    for number, ids in enumerate(([1, 2], [7, 3], ["x", "y"])):
+        frame = pd.DataFrame([{**note, "id": id} for note, id in zip(NOTES, ids, strict=True)]).set_index("id")
+        build_index(frame, tmp_path / str(number), embed)
+        assert set(found(tmp_path / str(number))) == {str(id) for id in ids}
+
+
+def test_a_build_warns_of_nothing_deprecated(tmp_path):
+    """Programs that turn warnings into errors build indexes too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert build_index(NOTES, tmp_path, embed).changed
 
 
 def test_the_index_of_a_frame_is_no_field(tmp_path):

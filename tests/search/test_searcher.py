@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+import torch
 
 from isoglot.core.errors import InputError
 from isoglot.encoders.debias import Sample
@@ -19,6 +20,7 @@ from isoglot.search.index.building import build_index
 from isoglot.search.index.encoder_check import open_like
 from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
+from isoglot.search.query_encoding import as_rows
 from isoglot.search.searcher import Searcher
 
 
@@ -500,3 +502,8 @@ def test_vectors_in_memory_that_are_no_unit_vectors_are_refused(vectors, length)
     passages = [Passage("a", "a", "Flut", "de"), Passage("b", "b", "tide", "en")]
     with pytest.raises(InputError, match=f"1 are no unit vectors, such as that of passage 'b' of length {length};"):
         MemoryIndex(passages, vectors)
+
+
+def test_a_tensor_with_a_gradient_is_no_vector():
+    with pytest.raises(InputError, match=r"vector: not an array of numbers \(.*detach\(\)"):
+        as_rows([torch.ones(2, requires_grad=True)], 1, 2)

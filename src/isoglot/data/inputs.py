@@ -56,7 +56,7 @@ def rows_given(given: Any) -> Given:
     if isinstance(given, Mapping):
         return _columns(given)
     if hasattr(given, "__arrow_c_stream__"):
-        return _arrow(given)
+        return _arrow(with_named_index(given))
     if hasattr(given, "with_format") and hasattr(given, "iter"):
         # A data set from the package `datasets`.
         return _batches(lambda: given.with_format("arrow").iter(batch_size=4096), again=True)
@@ -85,6 +85,17 @@ def other_form(given: Any) -> str | None:
     if isinstance(given, Mapping) and any(hasattr(part, "column_names") for part in given.values()):
         return f"give one of its splits ({', '.join(map(str, given))}), such as data[{next(iter(given))!r}]"
     return None
+
+
+def with_named_index(given: Any) -> Any:
+    """Return a pandas frame whose index has a name with it as a column; any other input as it is.
+
+    Arrow gets such a column from pandas as well, unless the index is a range: then it would lack consecutive ids.
+    """
+    if not (hasattr(given, "reset_index") and hasattr(given, "columns")):
+        return given
+    name = given.index.name
+    return given if name is None or name in given.columns else given.reset_index()
 
 
 def files_given(paths: Iterable[Path | str]) -> list[Path]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from enum import Enum
 from typing import Any
 
 _NOTHING = ("NaTType", "NAType")  # pandas'
 
 
 def plain(value: Any) -> Any:
-    """Return a value with Python's types: arrays and tuples become lists, and what marks a missing value None.
+    """Return a value with Python's types: arrays, tuples and sets become lists, what marks a missing value None.
+
+    A set's elements are sorted, so that they are the same in every process; an enum's member becomes its value.
 
     >>> import numpy as np
     >>> plain({"year": np.int32(2020), "tags": np.array(["a"]), "price": float("nan"), "when": np.datetime64("2020")})
@@ -17,6 +21,10 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, Mapping):
         return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, AbstractSet):
+        return sorted(map(plain, value), key=str)
     if isinstance(value, (list, tuple)):
         # A NaN among numbers keeps its place.
         return [inner if isinstance(inner, float) and inner != inner else plain(inner) for inner in value]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from isoglot.core.errors import InputError
 from isoglot.core.problems import Problems
-from isoglot.data.inputs import other_form, require_table
+from isoglot.data.inputs import other_form, require_table, with_named_index
 from isoglot.data.plain_values import plain
 from isoglot.documents.document import Document, Source
 from isoglot.documents.records import ID_FIELDS, record_document
@@ -48,6 +48,7 @@ def documents_given(given: Any, *, by_id: bool = False) -> GivenDocuments:
     if remedy is not None:
         raise InputError(f"documents are given as {type(given).__name__}; {remedy}")
     if hasattr(given, "__arrow_c_stream__"):
+        given = with_named_index(given)
         if not hasattr(given, "read_next_batch"):  # a reader, which could not be read again
             require_table(given, MEMORY, _KINDS)
         return GivenDocuments([], lambda problems: _documents(_arrow_records(given), by_id, problems))

@@ -123,6 +123,10 @@ class ModelEmbedder:
         self._vocabulary: Vocabulary | None = None
         self._plain: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made again on first use: oneDNN's copies of the weights cannot be pickled."""
+        return {**vars(self), "_unpadded": None, "_vocabulary": None, "_plain": None}
+
     def __call__(self, texts: list[str], role: Role, /) -> Vectors:
         """Return unit vectors, float32 (n, d)."""
         return self.encoded(texts, role).vectors

@@ -58,7 +58,7 @@ def as_rows(vectors: Any, queries: int, dimension: int) -> Vectors:
     """
     try:
         rows = np.asarray(vectors, np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a torch tensor with a gradient
         raise InputError(f"vector: not an array of numbers ({error}); expected what `query_vectors` makes") from error
     if rows.shape != (queries, dimension):
         raise InputError(

@@ -48,8 +48,9 @@ def refuse_truncated(uri: str, version: int) -> None:
         OSError: a file lacks its end.
         MissingPackageError: pylance is not installed.
     """
-    for index in lance_package().dataset(uri, version=version).list_indices():
-        for path in Path(uri, "_indices", index["uuid"]).glob("*.lance"):
+    described = lance_package().dataset(uri, version=version).describe_indices()
+    for segment in (segment for index in described for segment in index.segments):
+        for path in Path(uri, "_indices", segment.uuid).glob("*.lance"):
             with path.open("rb") as stream:
                 stream.seek(max(0, path.stat().st_size - len(_END)))
                 if stream.read() != _END:
