@@ -1,4 +1,5 @@
 import re
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from isoglot.cli import run
 from isoglot.core.errors import InputError
+from isoglot.curation.candidate_passages import distinct_passages
 from isoglot.curation.mining import MineSettings, mine_vectors
 from isoglot.curation.teacher import score_with_cross_encoder
 from isoglot.data.prepared import prepare
@@ -262,3 +264,18 @@ def test_what_was_written_is_counted(tmp_path, capsys):
     assert mined.read_text() == again.read_text()
     assert run([*words, str(mined), "-o", str(again), "--overwrite", "--replace"]) == 0
     assert f"48 negatives added to 24 rows in {again} (0 rows got fewer than 2)" in capsys.readouterr().out
+
+
+def test_one_long_passage_costs_its_own_length_only(tmp_path):
+    """NumPy pads texts to the length of the longest, here 80 kB for each of 2000 passages."""
+    rows = [Row(f"g{n}", "de", f"Frage {n}", f"Antwort {n // 2}", "long") for n in range(2000)]
+    rows += [Row("g", "en", "Question", "Antwort 7", "long"), Row("h", "de", "Lang?", "lang " * 4000, "long")]
+    write_rows(rows, tmp_path / "rows.jsonl")
+    prepared = prepare([tmp_path / "rows.jsonl"], tmp_path / "prepared")
+    tracemalloc.start()
+    try:
+        found = distinct_passages(prepared)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert found.tolist() == [*range(0, 2000, 2), 2000, 2001]

@@ -6,7 +6,7 @@ import pytest
 from isoglot.cli import run
 from isoglot.core.errors import InputError
 from isoglot.data.near_duplicates import NEAR, contains, grams, jaccard
-from isoglot.data.paragraph_negatives import context_negatives, pick_sentences
+from isoglot.data.paragraph_negatives import context_negatives, pick_sentences, usable_sentences
 from isoglot.data.prepared import prepare
 from isoglot.data.readers.lareqa_rows import lareqa_rows
 from isoglot.data.rows import Row, read_rows, write_rows
@@ -62,9 +62,9 @@ def test_the_draw_depends_on_seed_and_row_only(tmp_path):
 
     assert draw(3) == draw(3)
     assert len({str(draw(seed)) for seed in range(12)}) > 1
-    drawn = pick_sentences(SENTENCES, [], (), 2, key="a", seed=1)
-    assert drawn == pick_sentences(SENTENCES[::-1], [], (), 2, key="a", seed=1)
-    assert drawn == pick_sentences(SENTENCES, [], (), 1, key="a", seed=1) + drawn[1:]
+    drawn = pick_sentences(usable_sentences(SENTENCES, [], ()), 2, key="a", seed=1)
+    assert drawn == pick_sentences(usable_sentences(SENTENCES[::-1], [], ()), 2, key="a", seed=1)
+    assert drawn == pick_sentences(usable_sentences(SENTENCES, [], ()), 1, key="a", seed=1) + drawn[1:]
 
 
 def test_none_by_default_and_a_negative_count(tmp_path):
@@ -125,3 +125,22 @@ def test_real_files_hold_no_gold():
         assert text in row.context
         assert (row.lang, text) not in passages
         assert all(contains(text, gold) < NEAR for gold in golds[row.lang, row.context])
+
+
+def test_the_sentences_of_a_paragraph_are_compared_once_for_all_its_rows(tmp_path, monkeypatch):
+    """They were compared again for every row: 4 times the 4 sentences left with the 4 passages."""
+    sentences = [f"Der {word} liegt in der Schublade." for word in ("Achat", "Bergkristall", "Citrin", "Diamant")]
+    sentences += [f"Niemand sah {word} zuletzt bei Nacht." for word in ("Anna", "Bertram", "Cäsar", "Dorothea")]
+    context = " ".join(sentences)
+    rows = [Row(f"g{n}", "de", f"Frage {n}?", sentences[n], "steine", context=context) for n in range(4)]
+    write_rows(rows, tmp_path / "rows.jsonl")
+    compared = []
+
+    def counting(one, other):
+        compared.append((one, other))
+        return contains(one, other)
+
+    monkeypatch.setattr("isoglot.data.paragraph_negatives.contains", counting)
+    found = context_negatives(prepare([tmp_path / "rows.jsonl"], tmp_path / "prepared"), 4)
+    assert [set(own) for own in found] == [set(sentences[4:])] * 4
+    assert len(set(compared)) == len(compared) == 16

@@ -7,9 +7,10 @@ from dataclasses import asdict
 import pytest
 
 from isoglot import build_index
+from isoglot.core import files as files_module
 from isoglot.core import hash_runs, large_dict, large_list
 from isoglot.core.errors import InputError
-from isoglot.search.index import shards
+from isoglot.search.index import publishing, shards
 from isoglot.search.index.lance import LanceIndex
 from isoglot.search.index.lance_tables import connect
 from isoglot.search.index.manifest import read_manifest
@@ -130,3 +131,44 @@ def test_memory_does_not_grow_with_the_documents(tmp_path, monkeypatch):
 def test_in_memory_it_would_grow(tmp_path):
     fewer, more = planned(tmp_path, 4000), planned(tmp_path, 24_000)
     assert more.peak - fewer.peak > 150 * 20_000
+
+
+def test_a_publication_flushes_what_was_written_since_the_last_one(tmp_path, monkeypatch):
+    folder, flushed = tmp_path / "i", []
+
+    def noting(files):
+        flushed.append([path for path in files if path.is_file()])
+        files_module.put_on_disk(flushed[-1])
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    def files():
+        return {path for path in (folder / "lance").rglob("*") if path.is_file()}
+
+    monkeypatch.setattr(publishing, "put_on_disk", noting)
+    build_index(rows(range(90)), folder, embed)
+    first = {path for path in files() if path.suffix == ".lance"}
+    assert files() == set(flushed[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("isoglot.search.index.building.publish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            build_index(rows(range(200, 240)), folder, embed, update=True)
+    stored = files() - first
+    build_index(rows(range(200, 240)), folder, embed, update=True)
+    later = set().union(*flushed[1:])
+    assert first
+    assert not first & later
+    assert stored <= set(flushed[0]) | later  # also what the interrupted update had stored
+    assert files() <= set(flushed[0]) | later
+
+
+def test_many_documents_are_deleted_in_few_commits(tmp_path):
+    folder = tmp_path / "i"
+    build_index([{"id": f"d{n}", "text": f"Nummer {n}", "lang": "de"} for n in range(3000)], folder, embed)
+    table = connect(folder).open_table("passages")
+    before = table.version
+    built = build_index([], folder, embed, update=True, delete=[f"d{n}" for n in range(0, 3000, 2)])
+    assert (built.deleted, built.version.passages) == (1500, 1500)
+    table.checkout(before + 1)
+    assert table.count_rows() == 1500

@@ -15,8 +15,10 @@ from isoglot.measuring.ranks import BLOCK_BYTES
 
 def distinct_passages(rows: Prepared) -> NDArray[np.int64]:
     """Return the number of one row for each distinct (language, passage), ascending."""
-    keys = [f"{code}\0{text}" for code, text in zip(np.asarray(rows.table.lang), rows.passages(), strict=True)]
-    return np.sort(np.unique(keys, return_index=True)[1])
+    first: dict[tuple[int, str], int] = {}  # numpy would pad all texts to the length of the longest
+    for row, key in enumerate(zip(rows.table.lang.tolist(), rows.passages(), strict=True)):
+        first.setdefault(key, row)
+    return np.fromiter(first.values(), np.int64, len(first))
 
 
 def nearest_others(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from isoglot.core.errors import InputError
 from isoglot.data.near_duplicates import NEAR, contains, normalise
@@ -15,31 +15,14 @@ _LEAST_LETTERS = 8
 _SPACED = frozenset({"th", "lo"})
 
 
-def pick_sentences(
-    sentences: Iterable[str],
-    golds: Sequence[str],
-    passages: Collection[str],
-    count: int,
-    *,
-    key: str,
-    seed: int = 0,
-) -> tuple[str, ...]:
-    """Sample sentences of a paragraph that are not an answer to any query.
+def usable_sentences(sentences: Iterable[str], golds: Sequence[str], passages: Collection[str]) -> dict[str, str]:
+    """Return the sentences of a paragraph that are not an answer to any query, by their `normalise`d form.
 
     Args:
         sentences: the sentences of one paragraph, in order.
         golds: all passages in that paragraph, of any group; a sentence that contains nearly all of one, or lies nearly
             completely within one, is left out.
         passages: `normalise`d passages of the language; a sentence equal to one is left out.
-        count: maximum number of sentences.
-        key: identifies the row; the sample depends on it and `seed`, not on the order of rows.
-        seed: seed of the sample.
-
-    Returns:
-        Distinct sentences in random order; fewer than `count` if the paragraph has no more.
-
-    >>> pick_sentences(["The sky is blue.", "Grass grows green."], ["The sky is blue"], (), 2, key="q1")
-    ('Grass grows green.',)
     """
     usable: dict[str, str] = {}
     for sentence in sentences:
@@ -48,6 +31,25 @@ def pick_sentences(
             continue
         if not any(contains(sentence, gold) >= NEAR for gold in golds):
             usable[plain] = sentence.strip()
+    return usable
+
+
+def pick_sentences(usable: Mapping[str, str], count: int, *, key: str, seed: int = 0) -> tuple[str, ...]:
+    """Sample sentences of a paragraph.
+
+    Args:
+        usable: from `usable_sentences`, which are the same for all rows of the paragraph.
+        count: maximum number of sentences.
+        key: identifies the row; the sample depends on it and `seed`, not on the order of rows.
+        seed: seed of the sample.
+
+    Returns:
+        Distinct sentences in random order; fewer than `count` if the paragraph has no more.
+
+    >>> usable = usable_sentences(["The sky is blue.", "Grass grows green."], ["The sky is blue"], ())
+    >>> pick_sentences(usable, 2, key="q1")
+    ('Grass grows green.',)
+    """
 
     def draw(plain: str) -> bytes:
         return hashlib.blake2b(f"{seed}\0{key}\0{plain}".encode(), digest_size=8).digest()
@@ -84,16 +86,17 @@ def context_negatives(rows: Prepared, count: int, *, seed: int = 0) -> list[tupl
         own.setdefault(lang, set()).add(normalise(passage))
         if context:
             golds.setdefault((lang, context), []).append(passage)
-    split: dict[tuple[str, str], list[str]] = {}
+    usable: dict[tuple[str, str], dict[str, str]] = {}
     found: list[tuple[str, ...]] = []
     for key, lang, context in zip(keys, langs, contexts, strict=True):
         if not context:
             found.append(())
             continue
         place = (lang, context)
-        if place not in split:
-            split[place] = _outside(context, sentences(context, lang), golds[place])
-        found.append(pick_sentences(split[place], golds[place], own[lang], count, key=key, seed=seed))
+        if place not in usable:
+            pieces = _outside(context, sentences(context, lang), golds[place])
+            usable[place] = usable_sentences(pieces, golds[place], own[lang])
+        found.append(pick_sentences(usable[place], count, key=key, seed=seed))
     return found
 
 

@@ -121,7 +121,7 @@ def stacked(runs: Iterable[tuple[str, Evaluation]]) -> list[Stack]:
             {
                 key: np.stack([seed.values[key].matrix for seed in seeds])
                 for key in seeds[0].values
-                if all(key in seed.values for seed in seeds)
+                if all(key in seed.values and seed.values[key].cells == seeds[0].values[key].cells for seed in seeds)
             },
             seeds[0].trained,
         )
@@ -312,7 +312,7 @@ def _differences(a: Stack, b: Stack, measures: Sequence[tuple[str, str]], resamp
             for name, own in parts.items()
         }
         for key in measures
-        if key in a.matrices and key in b.matrices
+        if key in a.matrices and key in b.matrices and a.cells[key] == b.cells[key]
     }
     results = paired_differences(a.matrices, b.matrices, columns, resamples=resamples)
     found: list[Comparison] = []

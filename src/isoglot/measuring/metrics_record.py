@@ -9,7 +9,7 @@ import numpy as np
 
 from isoglot.core.errors import InputError
 from isoglot.measuring.bootstrap import Interval, minimal_detectable
-from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Values, column_means, mean_of
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Values, cells_of, column_means, mean_of
 from isoglot.measuring.ranks import Floats
 
 AllValues = Mapping[tuple[str, str], Values]  # by (setting, measure)
@@ -59,7 +59,7 @@ def figures_record(
             for name, own in slices.items()
             if name not in ("all", *languages)
         },
-        "pairs": _pairs(values, means),
+        "pairs": _pairs(values, means, languages),
         "pair_summary": {
             measure: pair_summary(pair_matrix(values, languages, measure), languages)
             for measure in _PAIR_FIGURES
@@ -81,13 +81,16 @@ def _asking(values: AllValues) -> set[str]:
     }
 
 
-def _pairs(values: AllValues, means: Mapping[tuple[str, str], Floats]) -> dict[str, dict[str, float]]:
-    """Means by pair of query and passage language."""
+def _pairs(
+    values: AllValues, means: Mapping[tuple[str, str], Floats], languages: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
+    """Means by pair of query and passage language; NaN for pairs without values."""
     pairs: dict[str, dict[str, float]] = {}
     for (setting, measure), own in values.items():
         if setting in (MONO, CROSS) and measure in _PAIR_FIGURES:
-            for (x, y), mean in zip(own.cells, means[setting, measure].tolist(), strict=True):
-                pairs.setdefault(f"{x}>{y}", {})[measure] = mean
+            known = dict(zip(own.cells, means[setting, measure].tolist(), strict=True))
+            for x, y in cells_of(setting, languages):
+                pairs.setdefault(f"{x}>{y}", {})[measure] = known.get((x, y), float("nan"))
     return dict(sorted(pairs.items()))
 
 

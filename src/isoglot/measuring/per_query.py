@@ -34,7 +34,8 @@ class Values:
     Attributes:
         setting: `monolingual`, `cross_lingual`, `multilingual` or `one_target_deletion`.
         measure: such as `map`.
-        cells: (query language, passage language or `all`) of each column.
+        cells: (query language, passage language or `all`) of each column; none in the cross-lingual setting if no
+            query is answered in another language.
         matrix: (groups, cells) float64, NaN where a group has no such query or nothing relevant to it.
     """
 
@@ -135,10 +136,9 @@ def values_of(table: Any, languages: tuple[str, ...]) -> tuple[list[str], dict[t
         matrix = np.full((len(groups), len(cells)), np.nan)
         matrix[pc.index_in(part["group"], names).to_numpy(), columns] = part["value"].to_numpy()
         values[setting, measure] = Values(setting, measure, cells, matrix)
-    # With a single language there are no cross-lingual rows, but the setting exists.
+    # Without cross-lingual answers there are no such rows, but the setting exists.
     for measure in [measure for setting, measure in values if setting == MONO]:
-        cells = cells_of(CROSS, languages)
-        values.setdefault((CROSS, measure), Values(CROSS, measure, cells, np.full((len(groups), len(cells)), np.nan)))
+        values.setdefault((CROSS, measure), Values(CROSS, measure, (), np.empty((len(groups), 0))))
     return groups, values
 
 

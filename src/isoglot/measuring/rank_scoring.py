@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from isoglot.data.benchmarks.benchmark import Benchmark
 from isoglot.measuring import language_bias
 from isoglot.measuring.evaluation import Evaluation
 from isoglot.measuring.measures import average_precision, ndcg_at, recall_at, reciprocal_rank
-from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Values, cells_of
+from isoglot.measuring.per_query import CROSS, DELETION, MONO, POOL, Cell, Values, cells_of
 from isoglot.measuring.ranks import Array, Floats, GoldRanks, distinct, query_of, select
 
 TOP = 10  # rank cut-off of nDCG, Comp, TLR, MRC and same-language share
@@ -105,7 +105,10 @@ def _within(
     languages, asked = benchmark.languages, benchmark.queries.lang
     gold_lang = benchmark.candidates.lang[benchmark.gold]
     barren = np.diff(ranks.offsets) == 0
-    columns: dict[str, dict[tuple[str, str], Floats]] = {}
+    # Where every passage answers queries in its own language only, a column for each ordered pair would hold nothing.
+    crossing = bool((gold_lang != asked[query_of(ranks.offsets)]).any())
+    cells = {setting: cells_of(setting, languages) if setting == MONO or crossing else () for setting in settings}
+    values: dict[tuple[str, str], Values] = {}
     for number, passage_lang in enumerate(languages):
         inside = gold_lang == number
         part = select(ranks, inside)
@@ -114,18 +117,21 @@ def _within(
         own = asked == number
         # A judged query without any relevant passage counts as 0 in its own language, if others are scored there.
         counted = answered | (barren & own & answered[own].any())
+        places = {setting: _columns(pairs, languages, passage_lang)[asked] for setting, pairs in cells.items()}
         for measure, found in _measured(part, benchmark.grades[inside], relevant, counted, "within").items():
-            matrix = _spread(benchmark, found)
-            for asking, query_lang in enumerate(languages):
-                columns.setdefault(measure, {})[query_lang, passage_lang] = matrix[:, asking]
-    values: dict[tuple[str, str], Values] = {}
-    nothing = np.empty((len(benchmark.groups), 0))
-    for measure, by_cell in columns.items():
-        for setting in settings:
-            cells = cells_of(setting, languages)
-            matrix = np.stack([by_cell[cell] for cell in cells], axis=1) if cells else nothing
-            values[setting, measure] = Values(setting, measure, cells, matrix)
+            for setting, columns in places.items():
+                if (setting, measure) not in values:
+                    matrix = np.full((len(benchmark.groups), len(cells[setting])), np.nan)
+                    values[setting, measure] = Values(setting, measure, cells[setting], matrix)
+                there = columns >= 0
+                values[setting, measure].matrix[benchmark.group[there], columns[there]] = found[there]
     return values
+
+
+def _columns(cells: Sequence[Cell], languages: Sequence[str], passage_lang: str) -> NDArray[np.int64]:
+    """Return, for each query language, the column of its cell with a passage language; -1 if there is none."""
+    of = {x: column for column, (x, y) in enumerate(cells) if y == passage_lang}
+    return np.array([of.get(x, -1) for x in languages], np.int64)
 
 
 def _pooled(

@@ -8,7 +8,7 @@ from pathlib import Path
 from isoglot.core.errors import InputError
 from isoglot.data.benchmarks.lareqa import PUBLISHED, read_lareqa
 from isoglot.data.near_duplicates import normalise
-from isoglot.data.paragraph_negatives import pick_sentences
+from isoglot.data.paragraph_negatives import pick_sentences, usable_sentences
 from isoglot.data.rows import Row
 
 
@@ -51,18 +51,13 @@ def lareqa_rows(
                 sentences.setdefault((sentence.article, sentence.paragraph), []).append(sentence.text)
             for question in questions:
                 golds.setdefault((question.gold.article, question.gold.paragraph), []).append(question.gold.text)
+        usable = {place: usable_sentences(sentences.get(place, ()), own, passages) for place, own in golds.items()}
         for question in questions:
             gold = question.gold
             if paragraphs:
                 yield Row(question.group, lang, question.text, gold.context, label)
                 continue
             place = (gold.article, gold.paragraph)
-            negatives = pick_sentences(
-                sentences.get(place, ()),
-                golds.get(place, ()),
-                passages,
-                context_negatives,
-                key=f"{label}\0{question.group}\0{lang}",
-                seed=seed,
-            )
+            key = f"{label}\0{question.group}\0{lang}"
+            negatives = pick_sentences(usable.get(place, {}), context_negatives, key=key, seed=seed)
             yield Row(question.group, lang, question.text, gold.text, label, context=gold.context, negatives=negatives)

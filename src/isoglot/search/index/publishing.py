@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from isoglot.search.index import approximate
 from isoglot.search.index.lance_tables import PASSAGES, table_uri
 from isoglot.search.index.ledger import Ledger
 from isoglot.search.index.maintenance import index_columns, refuse_truncated, settle
-from isoglot.search.index.manifest import Manifest, Version
+from isoglot.search.index.manifest import FILE, Manifest, Version
 from isoglot.search.index.passages_table import SAMPLES
 from isoglot.search.index.protocol import SAMPLED
 from isoglot.search.index.store import Store, writing
@@ -91,11 +92,26 @@ def publish(
         refuse_truncated(table_uri(folder, PASSAGES), version.passages_at)
         tag(store, version)
         # The version may be all that is left of the index once older ones are pruned.
-        put_on_disk((folder / "lance").rglob("*"))
+        put_on_disk(_since_published(folder))
         put_on_disk([folder / SAMPLES / f"{number}.npz"])
     published = replace(manifest, current=number, versions=[*manifest.versions, version])
     published.write(folder)
     return published
+
+
+def _since_published(folder: Path) -> Iterator[Path]:
+    """Yield the tables' files that changed since a version was published; the others are on disk since then.
+
+    An index that is updated often has tens of thousands of files. Times of change are compared, which copies and links
+    do not keep.
+    """
+    manifest = folder / FILE
+    published = manifest.stat().st_ctime_ns if manifest.is_file() else 0
+    for home, _, names in os.walk(folder / "lance"):
+        for name in names:
+            path = f"{home}{os.sep}{name}"
+            if os.stat(path).st_ctime_ns >= published:
+                yield Path(path)
 
 
 @contextmanager

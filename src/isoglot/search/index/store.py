@@ -33,7 +33,7 @@ LOCK = ".lock"
 _CONTENT = 24  # characters of a document's hash that cover its text, title and language
 _FILE_END = 32  # end of the characters that cover its file's name; the rest covers its metadata
 _BATCH = 8192  # rows in memory
-_NAMED = 500  # documents in a condition
+_NAMED = 10_000  # documents in a condition, each of which reads all ids of the table
 
 
 class Store:
