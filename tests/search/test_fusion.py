@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoglot.search.candidates import Candidate, fuse
+from isoglot.search.candidates import Candidate, fuse, matching
 from isoglot.search.fusion import of_words, on_one_scale, with_quota
+from isoglot.search.index.memory import MemoryIndex
 from isoglot.search.passage import Passage
 
 
@@ -95,3 +96,12 @@ def test_fused_scores_are_places_among_the_nearest_and_shares_of_words(near, mat
         assert one.parts.keys() == {"hybrid"} | ({"dense"} if n in cosines else set()) | (
             {"lexical"} if n in bm25 else set()
         )
+
+
+def test_matches_in_languages_by_themselves_take_turns():
+    texts = {"de": ["mond mond", "mond", "mond am himmel", "stein"], "en": ["mond of the sea and of the sky", "moon"]}
+    held = [Passage(text, text, text, lang) for lang, own in texts.items() for text in own]
+    index = MemoryIndex(held, np.tile(np.float32([[1, 0]]), (len(held), 1)))
+    together, apart = matching(index, "mond", 9, None), matching(index, "mond", 9, None, apart=["en", "de"])
+    assert [one.passage.id for one in together] == ["mond mond", "mond", "mond am himmel", texts["en"][0]]
+    assert [one.passage.id for one in apart] == ["mond mond", texts["en"][0], "mond", "mond am himmel"]
