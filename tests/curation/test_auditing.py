@@ -164,6 +164,39 @@ def test_from_the_command_line(tmp_path, capsys):
     assert "stand in the benchmark" in capsys.readouterr().out
 
 
+def test_token_figures_by_hand():
+    def count(texts):
+        """Every word is a token; those in capitals are unknown."""
+        words = [text.split() for text in texts]
+        return [len(own) for own in words], sum(word.isupper() for own in words for word in own)
+
+    rows = [
+        Row("a", "en", "one two", "one two three", "d"),
+        Row("a", "de", "eins zwei drei", "eins zwei drei VIER fuenf sechs", "d"),
+        Row("b", "en", "one two three", "one two three four", "d"),
+        Row("b", "de", "eins zwei", "eins zwei", "d"),
+        Row("c", "de", "eins", "eins zwei drei vier fuenf", "d"),  # has no English version
+    ]
+    tokeniser = token_counts.Tokeniser(count, count, query_length=2, passage_length=5)
+    found = audit(rows, tokeniser=tokeniser, batch_size=1, batches=1)["tokens"]["languages"]
+    assert found["en"] == {
+        "tokens_a_passage": 7 / 2,
+        "tokens_a_100_characters": 100 * 7 / (13 + 18),
+        "premium": 1.0,
+        "unknown": 0.0,
+        "cut_queries": 1,
+        "cut_passages": 0,
+    }
+    assert found["de"] == {
+        "tokens_a_passage": 13 / 3,
+        "tokens_a_100_characters": 100 * 13 / (31 + 9 + 25),
+        "premium": 8 / 7,
+        "unknown": 1 / (13 + 6),
+        "cut_queries": 1,
+        "cut_passages": 1,
+    }
+
+
 def test_tokens_from_python(tmp_path, monkeypatch):
     monkeypatch.setenv("ISOGLOT_CACHE", str(tmp_path / "cache"))
     assert doctest.testmod(token_counts).failed == 0

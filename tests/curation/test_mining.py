@@ -140,6 +140,30 @@ def test_passage_searches_for_the_other_languages_query(prepared):
     assert by_passage.negatives == mine_vectors(swapped, passages, prepared, MineSettings()).negatives
 
 
+def test_without_other_languages_passage_searches_for_the_own_query():
+    rows = [row for row in rows_of_stones() if row.lang == "en"]
+    rng = np.random.default_rng(2)
+    queries, passages = unit(rng, (12, 8)), unit(rng, (12, 8))
+    by_passage, by_query = (
+        mine_vectors(queries, passages, prepare(rows, show_progress=False), MineSettings(language=language))
+        for language in ("passage", "query")
+    )
+    assert by_passage.negatives == by_query.negatives
+
+
+def test_answers_to_the_same_question_are_no_negatives_however_it_is_written():
+    asked = {"Where is amber?": "In drawer 4.", "WHERE  is amber?": "Beside the opal.", "Where is opal?": "In a box."}
+    rows = [{"group": n, "lang": "en", "query": query, "passage": asked[query]} for n, query in enumerate(asked)]
+    vectors = unit(np.random.default_rng(0), (3, 4))
+    found = mine_vectors(vectors, vectors, prepare(rows, show_progress=False), MineSettings())
+    assert [set(texts) for texts in found.negatives] == [
+        {"In a box."},
+        {"In a box."},
+        {"In drawer 4.", "Beside the opal."},
+    ]
+    assert found.skipped == {"same": 2}
+
+
 def test_random_picks_repeat_with_their_seed(prepared):
     rng = np.random.default_rng(3)
     queries, passages = unit(rng, (24, 8)), unit(rng, (24, 8))

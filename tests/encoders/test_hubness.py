@@ -35,7 +35,8 @@ def nearness(passage, samples, neighbours):
     return sum(sum(own[-neighbours:]) / neighbours for own in cosines.values()) / 2
 
 
-def test_cosines_are_those_of_the_formula(samples):
+def test_cosines_are_those_of_the_formula(samples, monkeypatch):
+    monkeypatch.setattr("isoglot.encoders.hubness._BLOCK", 4)  # three blocks of passages
     fitted = csls(samples, neighbours=3, strength=0.6)
     questions, passages = drawn(2, 7), drawn(3, 9)
     assert (fitted.dimension, fitted.width, fitted.languages) == (12, 14, ("de", "en"))

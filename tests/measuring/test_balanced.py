@@ -49,7 +49,8 @@ def test_the_pool_gains_and_languages_by_themselves_stay_as_they_are():
     assert BALANCED_NOTE not in plain.notes
 
 
-def test_scores_are_less_what_each_language_stands_at():
+def test_scores_are_less_what_each_language_stands_at(monkeypatch):
+    monkeypatch.setattr("isoglot.measuring.balanced._TOGETHER", 4)  # four blocks of queries
     benchmark, queries, passages = biased(groups=5)
     cosines = np.array(list(queries.values())) @ np.array(list(passages.values())).T
     by_id = dict(zip(passages, range(len(passages)), strict=True))

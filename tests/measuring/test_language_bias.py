@@ -152,9 +152,11 @@ def naive_mrc(queries, pool, groups, k):
     return values
 
 
+@pytest.mark.parametrize("entries", [1, 2**18])  # one group at a time, or all
 @pytest.mark.parametrize("span", [3, 300])
-def test_mrc_equals_a_loop_over_spearman(span):
+def test_mrc_equals_a_loop_over_spearman(span, entries, monkeypatch):
     """Integer-valued, so that scores are exact; the narrow span has many ties."""
+    monkeypatch.setattr("isoglot.measuring.language_bias._ENTRIES", entries)
     rng = np.random.default_rng(span)
     queries, pool = (rng.integers(-span, span + 1, (n, 4)).astype(np.float32) for n in (30, 80))
     queries[:2] = 0

@@ -89,6 +89,10 @@ def test_words_alone_have_the_least_cosine_among_the_others():
     ranked = reranked_late(Tokens(), "any", [near, nearer, matched], drawn=False)
     assert ranked == [matched, nearer, near]
     assert matched.score == pytest.approx(float(mixed(np.array(0.2), np.array(0.9))))
+    # Among those of its own language, if there are any.
+    foreign = Candidate(Passage("fr", "fr", "texte", "fr"), {"dense": 0.1})
+    reranked_late(Tokens(), "any", [near, foreign, matched], drawn=False)
+    assert matched.score == pytest.approx(float(mixed(np.array(0.2), np.array(0.9))))
     (*_, last) = reranked_late(Tokens(), "any", [found(lexical=float(number)) for number in range(3)], drawn=False)
     assert last.score == pytest.approx(float(mixed(np.array(0.0), np.array(0.5))))
 

@@ -98,7 +98,11 @@ def test_searched_like_float32(made, numbers):
     assert index.sample("de").dtype == np.float32
 
 
-def test_equal_cosines_keep_the_order_of_the_table(tmp_path):
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_equal_cosines_keep_the_order_of_the_table(tmp_path, monkeypatch, in_memory):
+    if not in_memory:
+        monkeypatch.setattr("isoglot.search.index.vectors_in_memory.MOST_BYTES", 0)
+        monkeypatch.setattr("isoglot.search.index.scanning._BATCH", 2)  # the best are chosen several times
     passages, vectors = some_passages()
     index = LanceIndex(write_index(tmp_path / "i", passages, vectors, numbers="int8"))
     ones = np.ones(index.dimension, np.float32)

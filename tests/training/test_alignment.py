@@ -142,6 +142,7 @@ def rows(home, tmp_path):
 
 
 def test_every_row_knows_its_pivot_vectors(home, rows, monkeypatch):
+    monkeypatch.setattr("isoglot.training.pivots._PART", 7)  # three parts
     model = load(str(home / "model"), device="cpu")
     found = pivot_vectors(model, rows, TrainSettings(precision="fp32"), home / "unused")
     assert len(found.queries) == 18

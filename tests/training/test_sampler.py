@@ -191,6 +191,20 @@ def close(count, total, probability):
     return abs(count - total * probability) <= 4.5 * math.sqrt(total * probability * (1 - probability)) + 1e-9
 
 
+@pytest.mark.parametrize(("steps", "expected"), [(5, [1.0, 0.8, 0.6, 0.4, 0.2]), (1, [1.0])])
+def test_a_schedule_reaches_its_end_with_the_last_step(steps, expected):
+    sampling = Sampling(alpha=1.0, alpha_schedule="linear", alpha_end=0.2)
+    sampler = HybridBatchSampler(table_of(complete(6)), sampling, 2, steps=steps)
+    assert [sampler.alpha(step) for step in range(steps)] == pytest.approx(expected)
+
+
+def test_every_pass_has_an_order_of_its_own():
+    sampler = HybridBatchSampler(table_of(complete(20, ("de",))), Sampling("x-x-mono"), 10, steps=8)
+    rows = np.concatenate([batch.queries for batch in sampler.batches()]).reshape(4, 20)
+    assert (np.sort(rows) == np.sort(rows[0])).all()
+    assert len({tuple(order) for order in rows.tolist()}) == 4
+
+
 @pytest.mark.parametrize("xy", ["per-batch", "per-example"])
 @pytest.mark.parametrize("alpha", [0.0, 0.2, 0.5, 1.0])
 def test_the_coin(alpha, xy):
@@ -211,6 +225,17 @@ def test_languages_and_ordered_pairs_are_uniform_by_default():
     free = HybridBatchSampler(table, Sampling("x-y", xy_draw="independent"), 2, steps=3200).batches()
     pairs = Counter((b.query_lang, b.passage_lang) for b in free)
     assert all(close(pairs[pair], 3200, 1 / 16) for pair in itertools.product(LANGS, repeat=2))
+
+
+def test_independent_draws_of_an_example_may_fall_on_one_language():
+    table = table_of(complete(8))
+    sampling = Sampling("x-y", xy="per-example", xy_draw="independent")
+    drawn = list(HybridBatchSampler(table, sampling, 8, steps=400).batches())
+    asked, answered = (
+        np.asarray(table.lang)[np.concatenate(rows)] for rows in zip(*(b[-2:] for b in drawn), strict=True)
+    )
+    pairs = Counter(zip(asked.tolist(), answered.tolist(), strict=True))
+    assert all(close(pairs[pair], 3200, 1 / 16) for pair in itertools.product(range(4), repeat=2))
 
 
 @pytest.mark.parametrize("tau", [1.0, 0.5, -1.0])
@@ -254,8 +279,9 @@ def test_a_data_set_that_cannot_fill_a_batch_is_left_out():
 
 @pytest.mark.parametrize("sampling", REGIMES)
 def test_the_languages_that_batches_can_hold(sampling):
-    """th has too few groups for a batch of its own, and the groups of el have nothing else."""
-    table = table_of(complete(20, ("de", "en")) + complete(5, ("de", "th"), "b") + complete(20, ("el",), "e"))
+    """th has too few groups for a batch of its own, and so has fr; the groups of el and fr have nothing else."""
+    french = [("d", f"fr{n}", "fr", f"fr{n}") for n in range(5)]
+    table = table_of(complete(20, ("de", "en")) + complete(5, ("de", "th"), "b") + complete(20, ("el",), "e") + french)
     sampler = HybridBatchSampler(table, sampling, 8, steps=300)
     drawn = {int(table.lang[row]) for batch in sampler for row in batch}
     assert sampler.languages == tuple(table.languages[number] for number in sorted(drawn))

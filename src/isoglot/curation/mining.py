@@ -226,7 +226,7 @@ def _choose(kept: list[list[int]], row: int, settings: MineSettings) -> list[int
 
 
 class _Sameness:
-    """Tells whether two rows' components are equivalent: near duplicates in one language, equal passages or queries."""
+    """Tells whether two rows' components are equivalent: near duplicates in one language, or equal queries."""
 
     def __init__(self, rows: Prepared, texts: list[str]) -> None:
         self._component = np.asarray(rows.table.component).tolist()
@@ -248,9 +248,6 @@ class _Sameness:
         if self._queries[first] & self._queries[second]:
             return True
         mine, theirs = self._passages[first], self._passages[second]
-        # A text may stand under two languages: a name, code, or a line that was never translated.
-        if set().union(*mine.values()) & set().union(*theirs.values()):
-            return True
         return any(
             contains(text, other) >= NEAR
             for lang in mine.keys() & theirs.keys()
