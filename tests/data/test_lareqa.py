@@ -105,16 +105,6 @@ def test_rows(lareqa_folder, tmp_path):
     assert list(lareqa_rows(lareqa_folder, langs=["zh", "de"])) == list(lareqa_rows(lareqa_folder, langs="de,zh"))
 
 
-def test_whole_paragraphs_as_passages(lareqa_folder):
-    sentences, whole = (list(lareqa_rows(lareqa_folder, paragraphs=paragraphs)) for paragraphs in (False, True))
-    assert [(row.group, row.lang, row.query, row.passage) for row in whole] == [
-        (row.group, row.lang, row.query, row.context) for row in sentences
-    ]
-    assert {(row.dataset, row.context, row.negatives) for row in whole} == {("mini-paragraphs", None, ())}
-    with pytest.raises(InputError, match="context_negatives 2: paragraphs have no other sentences"):
-        list(lareqa_rows(lareqa_folder, context_negatives=2, paragraphs=True))
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -24,7 +24,6 @@ def from_lareqa(
     dataset: str | None = None,
     context_negatives: int = 0,
     seed: int = 0,
-    paragraphs: Switch = False,
     overwrite: Switch = False,
 ) -> None:
     """Turn LAReQA-layout files (one JSON a language) into parallel rows: question, gold sentence, context.
@@ -33,18 +32,15 @@ def from_lareqa(
         folder: Folder with the {lang}.json files.
         output: Rows file to write (.jsonl or .jsonl.gz).
         langs: Comma-separated languages to keep.
-        dataset: Name of the data set; the folder's name by default, with -paragraphs if these are the passages.
+        dataset: Name of the data set; the folder's name by default.
         context_negatives: Most negatives per row, taken from the other sentences of the paragraph that answer no
             question.
         seed: Seed of the random choice of these negatives.
-        paragraphs: The whole paragraph is the passage, instead of the sentence that answers the question.
         overwrite: Replace an existing file.
     """
     from isoglot.data.readers.lareqa_rows import lareqa_rows
 
-    rows = lareqa_rows(
-        folder, langs=langs, dataset=dataset, context_negatives=context_negatives, seed=seed, paragraphs=paragraphs
-    )
+    rows = lareqa_rows(folder, langs=langs, dataset=dataset, context_negatives=context_negatives, seed=seed)
     _write(rows, output, overwrite, Counter())
 
 

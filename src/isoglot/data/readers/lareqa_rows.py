@@ -19,45 +19,37 @@ def lareqa_rows(
     dataset: str | None = None,
     context_negatives: int = 0,
     seed: int = 0,
-    paragraphs: bool = False,
 ) -> Iterator[Row]:
     """Convert LAReQA files to parallel rows: question, gold sentence as passage, paragraph as context.
 
     Args:
         folder: contains `{lang}.json` files.
         langs: codes to keep: several, or one text with commas.
-        dataset: name of the data set; if None, the folder's name, with `-paragraphs` if these are the passages.
+        dataset: name of the data set; the folder's name if None.
         context_negatives: maximum number of negatives per row, sampled from the other sentences of the paragraph that
             answer no question in the file.
         seed: seed of that sample.
-        paragraphs: whether the passage is the whole paragraph; there are then no context and no negatives.
 
     Raises:
-        InputError: as for `read_lareqa`, or `context_negatives` is negative, or given for whole paragraphs.
+        InputError: as for `read_lareqa`, or `context_negatives` is negative.
     """
     if context_negatives < 0:
         raise InputError(f"context_negatives {context_negatives}: expected 0 or more")
-    if context_negatives and paragraphs:
-        raise InputError(f"context_negatives {context_negatives}: paragraphs have no other sentences; leave it out")
-    name = folder.resolve().name
-    label = dataset or (f"{name}-paragraphs" if paragraphs else name)
-    for lang, candidates, questions in read_lareqa(folder, langs, published=PUBLISHED.get(dataset or name, {})):
-        sentences: dict[tuple[int, int], list[str]] = {}
+    label = dataset or folder.resolve().name
+    for lang, candidates, questions in read_lareqa(folder, langs, published=PUBLISHED.get(label, {})):
+        paragraphs: dict[tuple[int, int], list[str]] = {}
         golds: dict[tuple[int, int], list[str]] = {}
         passages: set[str] = set()
         if context_negatives:
             passages = {normalise(question.gold.text) for question in questions}
             for sentence in candidates:
-                sentences.setdefault((sentence.article, sentence.paragraph), []).append(sentence.text)
+                paragraphs.setdefault((sentence.article, sentence.paragraph), []).append(sentence.text)
             for question in questions:
                 golds.setdefault((question.gold.article, question.gold.paragraph), []).append(question.gold.text)
-        usable = {place: usable_sentences(sentences.get(place, ()), own, passages) for place, own in golds.items()}
+        usable = {place: usable_sentences(paragraphs.get(place, ()), own, passages) for place, own in golds.items()}
         for question in questions:
             gold = question.gold
-            if paragraphs:
-                yield Row(question.group, lang, question.text, gold.context, label)
-                continue
-            place = (gold.article, gold.paragraph)
+            sentences = usable.get((gold.article, gold.paragraph), {})
             key = f"{label}\0{question.group}\0{lang}"
-            negatives = pick_sentences(usable.get(place, {}), context_negatives, key=key, seed=seed)
+            negatives = pick_sentences(sentences, context_negatives, key=key, seed=seed)
             yield Row(question.group, lang, question.text, gold.text, label, context=gold.context, negatives=negatives)
