@@ -111,6 +111,14 @@ def test_paired_difference_uses_what_both_have():
     assert flipped.p == pytest.approx(found.p)
 
 
+def test_a_loss_is_as_far_from_zero_as_a_gain():
+    """Also where no resample of a few groups reaches zero, and only their spread tells how far it is."""
+    gained, nothing = np.linspace(0.3, 0.5, 12)[:, None], np.zeros((12, 1))
+    gain, loss = paired_difference(gained, nothing, resamples=200), paired_difference(nothing, gained, resamples=200)
+    assert gain.low > 0 > loss.high
+    assert gain.p == pytest.approx(loss.p) == pytest.approx(2 / 201)
+
+
 def test_pairing_removes_what_both_runs_share():
     rng = np.random.default_rng(9)
     a = rng.standard_normal((200, 3))
